@@ -1,0 +1,168 @@
+"""Flags of fnets, read once from the environment. Lives here: every setting and its context manager. May import nothing of fnets but errors.
+
+A setting changed by `update` holds for the whole process; one changed by a context manager holds for the current thread (or
+task) until the block ends, also when it ends by an exception.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from contextvars import ContextVar
+from typing import Any
+
+import numpy as np
+
+from fnets.errors import ArgumentError
+
+_FLOATS = {"float16", "float32", "float64", "bfloat16"}
+_COMPLEX = {"float16": "complex64", "bfloat16": "complex64", "float32": "complex64", "float64": "complex128"}
+_UNSET: Any = object()
+
+
+def _float_dtype(value: Any) -> np.dtype:
+    dtype = np.dtype(value)
+    if dtype.name not in _FLOATS:
+        raise ArgumentError(f"[config] expected a float dtype for default_dtype, got {dtype}. Use 'float32' or 'float64'.")
+    return dtype
+
+
+def _one_of(*names: str):
+    def check(value: Any) -> str:
+        if value not in names:
+            raise ArgumentError(f"[config] expected one of {', '.join(names)}, got {value!r}.")
+        return value
+
+    return check
+
+
+def _flag(value: Any) -> bool:
+    if isinstance(value, str):
+        return value.lower() in ("1", "true", "yes", "on")
+    return bool(value)
+
+
+# name -> (checker, default); the environment variable is FNETS_<NAME>
+_SETTINGS: dict[str, tuple[Any, Any]] = {
+    "default_dtype": (_float_dtype, "float32"),
+    "promotion": (_one_of("numpy", "warn", "strict"), "numpy"),
+    "backend": (str, "numpy"),
+    "check_jaxprs": (_flag, False),
+    "debug_nans": (_flag, False),
+    "debug_infs": (_flag, False),
+    "const_warn_bytes": (int, 1 << 30),
+    "jit_cache_size": (int, 4096),
+    "disable_jit": (_flag, False),
+}
+_values: dict[str, Any] = {k: check(os.environ.get(f"FNETS_{k.upper()}", d)) for k, (check, d) in _SETTINGS.items()}
+_local: dict[str, ContextVar[Any]] = {k: ContextVar(f"fnets_{k}", default=_UNSET) for k in _SETTINGS}
+
+
+def _normalise(name: str, value: Any) -> tuple[str, Any]:
+    if name in ("jax_enable_x64", "enable_x64"):
+        return "default_dtype", np.dtype("float64" if value else "float32")
+    name = name.removeprefix("jax_")
+    if name not in _SETTINGS:
+        raise ArgumentError(f"[config] expected one of the settings {', '.join(sorted(_SETTINGS))}, got {name!r}.")
+    return name, _SETTINGS[name][0](value)
+
+
+_CONTEXT = ("disable_jit", "default_dtype", "promotion", "backend", "debug_nans", "debug_infs")
+_process_context = tuple([_values[k] for k in _CONTEXT])
+_overridden = False  # becomes True with the first `using` block, for good
+
+
+def _context() -> tuple:
+    return tuple([read(name) for name in _CONTEXT])
+
+
+def trace_context() -> tuple:
+    """The settings that what is traced depends on: part of every cache key.
+
+    >>> len(trace_context())
+    6
+    """
+    return _context() if _overridden else _process_context
+
+
+def read(name: str) -> Any:
+    """The value of a setting in force here.
+
+    >>> read("promotion")
+    'numpy'
+    """
+    value = _local[name].get()
+    return _values[name] if value is _UNSET else value
+
+
+def update(name: str, value: Any) -> None:
+    """Change a setting for the whole process. `jax_enable_x64` is understood as the default float dtype.
+
+    >>> update("promotion", "numpy")
+    """
+    global _process_context
+    name, value = _normalise(name, value)
+    _values[name] = value
+    _process_context = tuple([_values[k] for k in _CONTEXT])
+
+
+@contextlib.contextmanager
+def using(**settings: Any) -> Iterator[None]:
+    """Change settings for the length of a `with` block, in this thread only.
+
+    >>> with using(default_dtype="float64"):
+    ...     default_float()
+    dtype('float64')
+    """
+    global _overridden
+    _overridden = True
+    checked = [_normalise(k, v) for k, v in settings.items()]
+    tokens = [(name, _local[name].set(value)) for name, value in checked]
+    try:
+        yield
+    finally:
+        for name, token in reversed(tokens):
+            _local[name].reset(token)
+
+
+def default_dtype(dtype: Any):
+    """Context manager: the float dtype of arrays that fnets creates.
+
+    >>> with default_dtype("float64"):
+    ...     default_float().name
+    'float64'
+    """
+    return using(default_dtype=dtype)
+
+
+def enable_x64(value: bool = True):
+    """Context manager under JAX's name: float64 as the default float dtype.
+
+    >>> with enable_x64():
+    ...     default_float().name
+    'float64'
+    """
+    return using(default_dtype="float64" if value else "float32")
+
+
+_default_dtype_here = _local["default_dtype"]
+
+
+def default_float() -> np.dtype:
+    """The float dtype of arrays that fnets creates when no dtype is given.
+
+    >>> default_float()
+    dtype('float32')
+    """
+    value = _default_dtype_here.get()
+    return _values["default_dtype"] if value is _UNSET else value
+
+
+def default_complex() -> np.dtype:
+    """The complex dtype that goes with `default_float`.
+
+    >>> default_complex()
+    dtype('complex64')
+    """
+    return np.dtype(_COMPLEX[default_float().name])

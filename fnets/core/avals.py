@@ -1,0 +1,161 @@
+"""Abstract values: the shape and dtype of an array without its contents. May import errors and config.
+
+A `weak_type` aval stands for a raw Python scalar, or for what is computed from such scalars alone: it takes part in
+NumPy's promotion as a Python scalar does (NEP 50), and at run time it *is* a Python scalar.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fnets.config import default_complex, default_float
+
+PYTHON_SCALARS = (bool, int, float, complex)
+
+
+class ShapedArray:
+    """Shape, dtype and weakness of an array.
+
+    >>> ShapedArray((2, 3), np.float32)
+    ShapedArray(float32[2,3])
+    """
+
+    __slots__ = ("shape", "dtype", "weak_type", "_hash")
+
+    def __init__(self, shape: Sequence[int], dtype: Any, weak_type: bool = False):
+        self.shape = tuple(shape)
+        self.dtype = dtype if type(dtype) is np.dtype else np.dtype(dtype)
+        self.weak_type = weak_type
+        self._hash: int | None = None
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.dtype.itemsize
+
+    def update(self, **changes: Any) -> ShapedArray:
+        """A copy with some of `shape`, `dtype`, `weak_type` replaced."""
+        new = {"shape": self.shape, "dtype": self.dtype, "weak_type": self.weak_type} | changes
+        return type(self)(**new)
+
+    def str_short(self, short_dtypes: bool = True) -> str:
+        name = short_dtype(self.dtype) if short_dtypes else self.dtype.name
+        return f"{name}[{','.join(map(str, self.shape))}]"
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            type(other) is ShapedArray
+            and self.shape == other.shape
+            and self.dtype == other.dtype
+            and self.weak_type == other.weak_type
+        )
+
+    def __hash__(self) -> int:
+        if self._hash is None:
+            self._hash = hash((self.shape, self.dtype, self.weak_type))
+        return self._hash
+
+    def __repr__(self) -> str:
+        weak = ", weak_type=True" if self.weak_type else ""
+        return f"ShapedArray({self.str_short(short_dtypes=False)}{weak})"
+
+
+class ShapeDtypeStruct:
+    """What `eval_shape` returns, and what it takes in place of arrays.
+
+    >>> ShapeDtypeStruct((2,), "float32")
+    ShapeDtypeStruct(shape=(2,), dtype=float32)
+    """
+
+    __slots__ = ("shape", "dtype", "weak_type")
+
+    def __init__(self, shape: Sequence[int], dtype: Any, *, weak_type: bool = False):
+        self.shape = tuple(shape)
+        self.dtype = np.dtype(dtype)
+        self.weak_type = weak_type
+
+    ndim = property(lambda self: len(self.shape))
+    size = property(lambda self: math.prod(self.shape))
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of an unsized ShapeDtypeStruct")
+        return self.shape[0]
+
+    def update(self, **changes: Any) -> ShapeDtypeStruct:
+        """A copy with some of `shape`, `dtype`, `weak_type` replaced."""
+        new = {"shape": self.shape, "dtype": self.dtype, "weak_type": self.weak_type} | changes
+        return ShapeDtypeStruct(new["shape"], new["dtype"], weak_type=new["weak_type"])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ShapeDtypeStruct) and (self.shape, self.dtype, self.weak_type) == (
+            other.shape,
+            other.dtype,
+            other.weak_type,
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.shape, self.dtype, self.weak_type))
+
+    def __repr__(self) -> str:
+        weak = ", weak_type=True" if self.weak_type else ""
+        return f"ShapeDtypeStruct(shape={self.shape}, dtype={self.dtype.name}{weak})"
+
+
+_SHORT = {"float": "f", "int": "i", "uint": "u", "complex": "c", "bfloat": "bf"}
+
+
+def short_dtype(dtype: np.dtype) -> str:
+    """`f32`, `i64`, `bool`: JAX's abbreviations.
+
+    >>> short_dtype(np.dtype("float32"))
+    'f32'
+    """
+    name = dtype.name
+    stem = name.rstrip("0123456789")
+    return _SHORT[stem] + name[len(stem) :] if stem in _SHORT else name
+
+
+WEAK_AVALS = {t: ShapedArray((), np.dtype(t), True) for t in PYTHON_SCALARS}
+_PYTHON_TYPE_OF_KIND = {"b": bool, "i": int, "u": int, "f": float, "c": complex}
+
+
+def python_type(dtype: np.dtype) -> type:
+    """The Python scalar type of a dtype's kind.
+
+    >>> python_type(np.dtype("int32"))
+    <class 'int'>
+    """
+    return _PYTHON_TYPE_OF_KIND[dtype.kind]
+
+
+def strong_dtype(aval: Any) -> np.dtype:
+    """The dtype that an array made from this value has: Python floats become the default float.
+
+    >>> strong_dtype(WEAK_AVALS[float])
+    dtype('float32')
+    """
+    if not aval.weak_type:
+        return aval.dtype
+    kind = aval.dtype.kind
+    return default_float() if kind == "f" else default_complex() if kind == "c" else aval.dtype
+
+
+def is_float(dtype: np.dtype) -> bool:
+    """True for the dtypes that carry derivatives: floats and complex numbers (also `ml_dtypes`' floats).
+
+    >>> is_float(np.dtype("float32")), is_float(np.dtype("int32"))
+    (True, False)
+    """
+    return dtype.kind in "fc" or (dtype.kind == "V" and "float" in dtype.name)

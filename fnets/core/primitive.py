@@ -1,0 +1,142 @@
+"""Primitives: the operations that transformations see, each with its rules. May import errors, avals, trace.
+
+Rules are plain functions stored on the primitive:
+
+    impl(*arrays, **params)            -> array, or a list when `multi`         runs on NumPy
+    abstract(*avals, **params)         -> aval, or a list                       validates the user's shapes
+    jvp(primals, tangents, **params)   -> out(s), tangent(s)                    a tangent may be None (zero), in and out
+    vjp(active, *primals, **params)    -> out(s), pull                          pull(ct) -> one ct or None per active argument
+    batch(size, vals, dims, **params)  -> out(s), dim(s)                        a dim may be None (not batched), in and out
+    lower[backend](ctx, eqn, args, out) -> backend-specific                     optional; for "numpy" see backends/numpy_codegen.py
+    rules[name]                                                                 third-party transformations
+
+`active` is the tuple of positions that are differentiated. `pull` is None when no output can carry a derivative.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fnets.core.avals import PYTHON_SCALARS
+from fnets.core.trace import Tracer, check_alive, typeof
+from fnets.errors import FnetsError, MissingRuleError
+
+_ndarray = np.ndarray
+_SCALAR_RESULTS = (np.float64, np.int64, np.bool_, np.complex128)
+registry: dict[str, Primitive] = {}
+
+
+class Primitive:
+    """An operation with its rules; `prim.bind(*args, **params)` applies it, tracing where an argument is traced.
+
+    kind: "elementwise", "view" (the result may share memory with the first operand), "reduce", "call" (runs its parameter `jaxpr` once and
+      may be inlined), "barrier" (never merged with an equal equation), or "other"; for passes and backends.
+    fresh: the result never shares memory with an operand (a backend may then reuse its buffer).
+    differentiable: False declares that every derivative is zero, so that jvp and vjp need no rule.
+    """
+
+    __slots__ = (
+        "name",
+        "kind",
+        "multi",
+        "effectful",
+        "fresh",
+        "differentiable",
+        "ufunc",
+        "impl",
+        "abstract",
+        "jvp",
+        "vjp",
+        "batch",
+        "lower",
+        "rules",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        kind: str = "other",
+        multi: bool = False,
+        effectful: bool = False,
+        fresh: bool = False,
+        differentiable: bool = True,
+    ):
+        self.name = name
+        self.kind = kind
+        self.multi = multi
+        self.effectful = effectful
+        self.fresh = fresh
+        self.differentiable = differentiable
+        self.ufunc: np.ufunc | None = None
+        self.impl: Callable = self._missing("impl")
+        self.abstract: Callable = self._missing("abstract")
+        self.jvp: Callable = self._missing("jvp")
+        self.vjp: Callable = self._missing("vjp")
+        self.batch: Callable = self._missing("batch")
+        self.lower: dict[str, Callable] = {}
+        self.rules: dict[str, Callable] = {}
+        registry[name] = self
+
+    def _missing(self, rule: str) -> Callable:
+        def missing(*args: Any, **params: Any) -> Any:
+            raise MissingRuleError(
+                f"[{self.name}] expected a rule for {rule}, got none. Define `prim.{rule}` (see fnets/core/primitive.py), or wrap the "
+                "function in custom_vjp / custom_jvp."
+            )
+
+        missing.rule_is_missing = True  # type: ignore[attr-defined]
+        return missing
+
+    def bind(self, /, *args: Any, **params: Any) -> Any:
+        """Apply the primitive to arrays, scalars and tracers."""
+        top = None
+        for a in args:
+            if isinstance(a, Tracer):
+                t = a.trace
+                if top is None or t.id > top.id:
+                    top = t
+                    tracer = a
+        if top is not None:
+            if not top.alive:
+                check_alive(tracer)
+            return top.process(self, args, params)
+        try:
+            out = self.impl(*args, **params)
+        except Exception as error:
+            self._explain(error, args, params)
+            raise
+        if type(out) is _ndarray:
+            return out
+        if type(out) in _SCALAR_RESULTS and all([type(a) in PYTHON_SCALARS for a in args]):
+            return out.item()  # a function of Python scalars gives a Python scalar, which stays weak in NumPy's promotion
+        return out
+
+    def _explain(self, error: Exception, args: tuple, params: dict) -> None:
+        """Called when an impl failed: the abstract rule knows what was expected and raises an error that says so."""
+        if isinstance(error, (FnetsError, MemoryError, KeyboardInterrupt)):
+            return
+        try:
+            self.abstract(*map(typeof, args), **params)
+        except MissingRuleError:
+            return
+        except FnetsError as told:
+            raise told from None
+
+    def __repr__(self) -> str:
+        return self.name
+
+    def __reduce__(self) -> tuple:
+        return registry.__getitem__, (self.name,)
+
+
+def is_missing(rule: Callable) -> bool:
+    """True if a primitive's rule slot was never filled.
+
+    >>> is_missing(Primitive("nothing_p").impl)
+    True
+    """
+    return getattr(rule, "rule_is_missing", False)

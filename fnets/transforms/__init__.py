@@ -1,0 +1,1 @@
+"""The transformations: functions of functions. Each file holds one, its tracer and its trace."""

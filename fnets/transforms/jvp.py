@@ -1,0 +1,167 @@
+"""Forward mode. May import core, tree, errors, primitives.base, staging.
+
+A `JVPTracer` is a value and its tangent; a missing tangent is a value that is not wrapped at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from fnets import tree
+from fnets.core.avals import ShapedArray, is_float
+from fnets.core.ir import Jaxpr, eval_jaxpr, weak_memo
+from fnets.core.primitive import Primitive
+from fnets.core.trace import Trace, Tracer, dtype_of, shape_of, typeof
+from fnets.errors import ArgumentError, DTypeError, ShapeError
+from fnets.primitives.base import convert, owned, zeros_like
+from fnets.transforms.staging import JaxprTrace, check_callable, check_data, leaf_paths, name_of
+
+
+class JVPTracer(Tracer):
+    """A value and its tangent."""
+
+    __slots__ = ("value", "tangent")
+
+    def __init__(self, trace: JVPTrace, value: Any, tangent: Any):
+        self.trace = trace
+        self.value = value
+        self.tangent = tangent
+
+    @property
+    def aval(self) -> ShapedArray:
+        return typeof(self.value)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return shape_of(self.value)
+
+    @property
+    def dtype(self) -> np.dtype:
+        return dtype_of(self.value)
+
+    def concrete(self) -> Any:
+        return self.value.concrete() if isinstance(self.value, Tracer) else self.value
+
+
+class JVPTrace(Trace):
+    """One running forward-mode differentiation."""
+
+    __slots__ = ()
+    transform = "jvp"
+    differentiates = True
+
+    def process(self, prim: Primitive, args: tuple, params: dict) -> Any:
+        primals, tangents = [], []
+        for a in args:
+            if type(a) is JVPTracer and a.trace is self:
+                primals.append(a.value)
+                tangents.append(a.tangent)
+            else:
+                primals.append(a)
+                tangents.append(None)
+        out, tangent = prim.jvp(primals, tangents, **params)
+        if prim.multi:
+            return [o if t is None else JVPTracer(self, o, t) for o, t in zip(out, tangent)]
+        return out if tangent is None else JVPTracer(self, out, tangent)
+
+
+def jvp_flat(f: Callable[..., Sequence[Any]], primals: Sequence[Any], tangents: Sequence[Any], name: str = "") -> tuple[list, list, JVPTrace]:
+    """Run a flat function forward; a tangent may be None, going in and coming out."""
+    with JVPTrace(name) as trace:
+        outs = f(*[p if t is None else JVPTracer(trace, p, t) for p, t in zip(primals, tangents)])
+    values, out_tangents = [], []
+    for o in outs:
+        mine = type(o) is JVPTracer and o.trace is trace
+        values.append(o.value if mine else o)
+        out_tangents.append(o.tangent if mine else None)
+    return values, out_tangents, trace
+
+
+def jvp(fun: Callable, primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False) -> tuple:
+    """The value of `fun` at `primals` and its derivative along `tangents`.
+
+    Args:
+      fun: function of pytrees.
+      primals: tuple or list of arguments.
+      tangents: tuple or list of the same structure, shapes and dtypes.
+      has_aux: `fun` returns `(value, aux)`.
+
+    Returns:
+      `(value, tangent)` or `(value, tangent, aux)`.
+
+    >>> jvp(lambda x: x * x, (3.0,), (1.0,))
+    (9.0, 6.0)
+    """
+    check_callable("jvp", fun)
+    for name, part in (("primals", primals), ("tangents", tangents)):
+        if not isinstance(part, (tuple, list)):
+            raise ArgumentError(f"[jvp] expected {name} to be a tuple or list of arguments, got {type(part).__name__}. Write jvp(f, (x,), (t,)).")
+    leaves, spec = tree.flatten_spec(tuple(primals))
+    t_leaves, t_spec = tree.flatten_spec(tuple(tangents))
+    if spec != t_spec:
+        raise ArgumentError(
+            f"[jvp] expected primals and tangents of the same structure, got {tree.PyTreeDef(spec)} and {tree.PyTreeDef(t_spec)}. "
+            "Build the tangents with tree.map over the primals."
+        )
+    check_data("jvp", leaves, lambda: [f"primal{p}" for p in leaf_paths(primals)])
+    checked = [_tangent_for(p, t, i, primals) for i, (p, t) in enumerate(zip(leaves, t_leaves))]
+    aux = out_spec = None
+
+    def flat(*xs: Any) -> list:
+        nonlocal aux, out_spec
+        out = fun(*tree.unflatten_spec(spec, xs))
+        if has_aux:
+            if not isinstance(out, tuple) or len(out) != 2:
+                raise ArgumentError(f"[jvp] expected the function to return a pair (value, aux) with has_aux=True, got {type(out).__name__}.")
+            out, aux = out
+        outs, out_spec = tree.flatten_spec(out)
+        check_data("jvp", outs, lambda: [f"result{p}" for p in leaf_paths(out)])
+        return outs
+
+    values, out_tangents, trace = jvp_flat(flat, leaves, checked, name_of(fun))
+    dense = [owned(zeros_like(v)) if t is None else owned(t) for v, t in zip(values, out_tangents)]
+    result = tree.unflatten_spec(out_spec, values), tree.unflatten_spec(out_spec, dense)
+    if has_aux:
+        return (*result, tree.map(lambda x: x.value if type(x) is JVPTracer and x.trace is trace else x, aux))
+    return result
+
+
+def _tangent_for(primal: Any, tangent: Any, i: int, primals: Any) -> Any:
+    p, t = typeof(primal), typeof(tangent)
+    if not is_float(p.dtype):
+        return None
+    if p.shape != t.shape:
+        raise ShapeError(
+            f"[jvp] expected a tangent of shape {p.shape}, as its primal at primals{leaf_paths(primals)[i]}, got {t.shape}. "
+            "A tangent has the shape and dtype of its primal."
+        )
+    if t.weak_type and not p.weak_type:
+        return convert(tangent, p.dtype)
+    if t.dtype != p.dtype and not p.weak_type:
+        if not np.can_cast(t.dtype, p.dtype, "same_kind"):
+            raise DTypeError(f"[jvp] expected a tangent of dtype {p.dtype.name}, as its primal, got {t.dtype.name}. Use tangent.astype(...).")
+        return convert(tangent, p.dtype)
+    return float(tangent) if type(tangent) is int else tangent
+
+
+@weak_memo
+def jvp_jaxpr(jaxpr: Jaxpr, nonzero: tuple[bool, ...]) -> tuple[Jaxpr, tuple[bool, ...]]:
+    """The jaxpr of primals and the nonzero tangents -> outputs and nonzero output tangents; and which of those there are."""
+    with JaxprTrace("jvp") as trace:
+        primals = [trace.argument(v.aval) for v in jaxpr.invars]
+        tangents = [trace.argument(v.aval) if n else None for v, n in zip(jaxpr.invars, nonzero)]
+        outs, out_tangents, _ = jvp_flat(lambda *xs: eval_jaxpr(jaxpr, xs), primals, tangents)
+        given = tuple(t is not None for t in out_tangents)
+        return trace.finish([*outs, *[t for t in out_tangents if t is not None]]), given
+
+
+def call_jvp(call: Callable[..., list], primals: Sequence[Any], tangents: Sequence[Any], jaxpr: Jaxpr) -> tuple[list, list]:
+    """The jvp rule shared by primitives that run one jaxpr."""
+    doubled, given = jvp_jaxpr(jaxpr, tuple(t is not None for t in tangents))
+    n = len(jaxpr.outvars)
+    results = call(doubled, *primals, *[t for t in tangents if t is not None])
+    it = iter(results[n:])
+    return results[:n], [next(it) if g else None for g in given]

@@ -1,0 +1,241 @@
+"""Staging: run a Python function on abstract values and record a jaxpr. May import core, tree, errors, config, primitives.base.
+
+`JaxprTrace.process` appends one equation; scalars become literals, arrays and tracers of outer transformations become constants.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from fnets import config, tree
+from fnets.core.avals import WEAK_AVALS, ShapedArray, ShapeDtypeStruct
+from fnets.core.check import check_jaxpr
+from fnets.core.ir import Atom, Eqn, Jaxpr, Literal, Var
+from fnets.core.primitive import Primitive
+from fnets.core.trace import Trace, Tracer, check_alive, typeof
+from fnets.errors import ArgumentError, user_location
+from fnets.primitives.base import broadcast_to_p
+
+
+class JaxprTracer(Tracer):
+    """A value without contents: an aval, the variable that stands for it, and the line that made it."""
+
+    __slots__ = ("aval", "var", "where", "__weakref__")
+
+    def __init__(self, trace: JaxprTrace, aval: ShapedArray, var: Var, where: Any):
+        self.trace = trace
+        self.aval = aval
+        self.var = var
+        self.where = where
+
+
+    @classmethod
+    def scalar(cls, trace: JaxprTrace, x: np.ndarray) -> JaxprTracer:
+        """The one element of a repeated array, as a traced value of its own."""
+        literal = Literal(x.flat[0])
+        return cls(trace, literal.aval, literal, None)  # type: ignore[arg-type]
+
+
+class JaxprTrace(Trace):
+    """Collects equations."""
+
+    __slots__ = ("eqns", "invars", "constvars", "consts", "_const_of_id")
+    transform = "jit"
+
+    def __init__(self, name: str = ""):
+        super().__init__(name)
+        self.eqns: list[Eqn] = []
+        self.invars: list[Var] = []
+        self.constvars: list[Var] = []
+        self.consts: list[Any] = []  # kept alive here, so an id stays unique while tracing
+        self._const_of_id: dict[int, Var] = {}
+
+    def argument(self, aval: ShapedArray) -> JaxprTracer:
+        """A tracer for a new argument of the jaxpr."""
+        var = Var(aval)
+        self.invars.append(var)
+        return JaxprTracer(self, aval, var, user_location())
+
+    def atom(self, x: Any) -> Atom:
+        """The variable or literal that stands for a value in this jaxpr."""
+        kind = type(x)
+        if kind is JaxprTracer and x.trace is self:
+            return x.var
+        if kind in WEAK_AVALS:
+            return Literal(x, WEAK_AVALS[kind])
+        if isinstance(x, np.generic):
+            return Literal(x)
+        if isinstance(x, Tracer):
+            check_alive(x)
+        elif not isinstance(x, np.ndarray):
+            typeof(x)
+            x = np.asarray(x)
+        if isinstance(x, np.ndarray):
+            if x.ndim == 0:
+                return Literal(x[()])
+            if x.size > 1 and not any(x.strides):  # one element seen many times: store the element
+                return broadcast_to_p.bind(JaxprTracer.scalar(self, x), shape=x.shape).var
+        var = self._const_of_id.get(id(x))
+        if var is None:
+            var = self._const_of_id[id(x)] = Var(typeof(x))
+            self.constvars.append(var)
+            self.consts.append(x)
+        return var
+
+    def process(self, prim: Primitive, args: tuple, params: dict) -> Any:
+        ins = [self.atom(a) for a in args]
+        avals = prim.abstract(*[v.aval for v in ins], **params)
+        where = user_location()
+        if prim.multi:
+            outs = [Var(a) for a in avals]
+            self.eqns.append(Eqn(prim, ins, outs, params, where))
+            return [JaxprTracer(self, v.aval, v, where) for v in outs]
+        var = Var(avals)
+        self.eqns.append(Eqn(prim, ins, (var,), params, where))
+        return JaxprTracer(self, avals, var, where)
+
+    def finish(self, outs: Sequence[Any]) -> Jaxpr:
+        """The jaxpr of what was recorded, without the equations that no result needs."""
+        outvars = [self.atom(o) for o in outs]
+        eqns, live = drop_dead(self.eqns, outvars)
+        consts = [(v, c) for v, c in zip(self.constvars, self.consts) if v in live]
+        jaxpr = Jaxpr([v for v, _ in consts], [c for _, c in consts], self.invars, eqns, outvars)
+        if config.read("check_jaxprs"):
+            check_jaxpr(jaxpr)
+        return jaxpr
+
+
+def drop_dead(eqns: Sequence[Eqn], outvars: Sequence[Atom]) -> tuple[list[Eqn], set[Var]]:
+    """The equations that `outvars` or an effect need, and the variables that are read."""
+    live = {v for v in outvars if type(v) is Var}
+    needed = []
+    for e in reversed(eqns):
+        if has_effect(e) or any([v in live for v in e.outvars]):
+            needed.append(e)
+            live.update([v for v in e.invars if type(v) is Var])
+    needed.reverse()
+    return needed, live
+
+
+def has_effect(eqn: Eqn) -> bool:
+    """True if an equation must stay although nobody reads its results."""
+    if eqn.prim.effectful:
+        return True
+    return any(
+        item.effectful
+        for value in eqn.params.values()
+        if type(value) in (Jaxpr, tuple)
+        for item in (value if type(value) is tuple else (value,))
+        if type(item) is Jaxpr
+    )
+
+
+def stage(f: Callable[..., Sequence[Any]], avals: Sequence[ShapedArray], name: str = "") -> Jaxpr:
+    """The jaxpr of a flat function (positional arrays in, a sequence of arrays out)."""
+    with JaxprTrace(name) as trace:
+        return trace.finish(f(*[trace.argument(a) for a in avals]))
+
+
+def stage_closed(f: Callable[..., Sequence[Any]], avals: Sequence[ShapedArray], name: str = "") -> tuple[Jaxpr, tuple]:
+    """As `stage`, with what the function closes over as leading arguments: (jaxpr without constants, those values)."""
+    jaxpr = stage(f, avals, name)
+    return jaxpr.closed_over(), jaxpr.consts
+
+
+def name_of(f: Callable) -> str:
+    """A function's name for printing and for error messages.
+
+    >>> name_of(len)
+    'len'
+    """
+    while isinstance(f, functools.partial):
+        f = f.func
+    return getattr(f, "__name__", type(f).__name__)
+
+
+def is_data(x: Any) -> bool:
+    """True for what can be an operand: arrays, scalars, tracers, array-likes."""
+    return isinstance(x, (np.ndarray, Tracer, bool, int, float, complex, np.generic, ShapeDtypeStruct)) or (
+        hasattr(x, "__array__") or hasattr(x, "__dlpack__")
+    )
+
+
+def check_data(op: str, leaves: Sequence[Any], paths: Callable[[], Sequence[str]]) -> None:
+    """Raise unless every leaf is an array or a number; `paths` names them when one is not."""
+    for i, x in enumerate(leaves):
+        if not is_data(x) or (isinstance(x, np.ndarray) and x.dtype.kind in "OSUM"):
+            kind = f"an array of dtype {x.dtype}" if isinstance(x, np.ndarray) else type(x).__name__
+            raise ArgumentError(
+                f"[{op}] expected arrays and numbers as arguments, got {kind} at {paths()[i]}. "
+                "Mark it static (jit: static_argnums / static_argnames), or close over it with functools.partial."
+            )
+
+
+def leaf_paths(args: Any) -> list[str]:
+    """Readable paths of the leaves of `(args, kwargs)`, or of any tree."""
+    return [tree.keystr(path) for path, _ in tree.leaves_with_path(args)]
+
+
+def check_callable(op: str, f: Any) -> None:
+    """Raise unless `f` can be called."""
+    if not callable(f):
+        raise ArgumentError(
+            f"[{op}] expected a function as first argument, got {type(f).__name__}. Write {op}(f)(x), not {op}(f(x))."
+        )
+
+
+def make_jaxpr(fun: Callable, static_argnums: int | Sequence[int] = (), axis_env: Any = None, return_shape: bool = False) -> Callable:
+    """A function that returns the jaxpr of `fun` for given arguments (arrays, numbers or `ShapeDtypeStruct`s) instead of running it.
+
+    Args:
+      fun: function of pytrees.
+      static_argnums: positions of arguments that are passed as they are.
+      return_shape: also return the tree of `ShapeDtypeStruct`s of the result.
+
+    >>> import fnets.numpy as fnp
+    >>> make_jaxpr(lambda x: fnp.sin(x) * 2)(1.0)
+    { lambda ; a:f64[]. let
+        b:f64[] = sin a
+        c:f64[] = mul b 2:i64[]
+      in (c,) }
+    """
+    check_callable("make_jaxpr", fun)
+    static = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
+
+    @functools.wraps(fun)
+    def made(*args: Any, **kwargs: Any) -> Any:
+        static_here = {i % len(args) for i in static}
+        dynamic = [a for i, a in enumerate(args) if i not in static_here]
+        leaves, spec = tree.flatten_spec((dynamic, kwargs))
+        check_data("make_jaxpr", leaves, lambda: leaf_paths((dynamic, kwargs)))
+        out_spec = None
+
+        def flat(*tracers: Any) -> list:
+            nonlocal out_spec
+            positional, keywords = tree.unflatten_spec(spec, tracers)
+            it = iter(positional)
+            full = [a if i in static_here else next(it) for i, a in enumerate(args)]
+            outs, out_spec = tree.flatten_spec(fun(*full, **keywords))
+            return outs
+
+        jaxpr = stage(flat, [typeof(x) for x in leaves], name_of(fun))
+        if not return_shape:
+            return jaxpr
+        structs = [ShapeDtypeStruct(v.aval.shape, v.aval.dtype, weak_type=v.aval.weak_type) for v in jaxpr.outvars]
+        return jaxpr, tree.unflatten_spec(out_spec, structs)
+
+    return made
+
+
+def eval_shape(fun: Callable, *args: Any, **kwargs: Any) -> Any:
+    """The shapes and dtypes of `fun(*args, **kwargs)` as a tree of `ShapeDtypeStruct`s, without computing anything.
+
+    >>> import fnets.numpy as fnp
+    >>> eval_shape(fnp.sin, ShapeDtypeStruct((3,), "float32"))
+    ShapeDtypeStruct(shape=(3,), dtype=float32)
+    """
+    return make_jaxpr(fun, return_shape=True)(*args, **kwargs)[1]

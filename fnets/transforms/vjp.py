@@ -1,0 +1,523 @@
+"""Reverse mode: a tape of pullbacks, eager and staged by the same code. May import core, tree, errors, primitives.base, elementwise.
+
+Every operation on a `VJPTracer` runs the primitive's vjp rule on the values inside and links a `TapeEqn` to those of its operands. The
+backward walk visits tape equations newest first, from a heap of their ids, so neither depth nor width of a program is
+bounded by Python's recursion limit.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from heapq import heappop, heappush
+from typing import Any
+
+import numpy as np
+
+from fnets import tree
+from fnets.core.avals import PYTHON_SCALARS, ShapedArray, is_float
+from fnets.core.ir import Jaxpr, eval_jaxpr, weak_memo
+from fnets.core.primitive import Primitive
+from fnets.core.trace import Trace, Tracer, dtype_of, next_id, shape_of, typeof
+from fnets.errors import ArgumentError, DTypeError, ShapeError
+from fnets.primitives.base import convert, owned, zeros_like, zeros_of
+from fnets.primitives.elementwise import add
+from fnets.transforms.staging import JaxprTrace, check_callable, check_data, leaf_paths, name_of
+
+
+class TapeEqn:
+    """An equation on the tape: `pull` maps the cotangents of its outputs to those of its parents.
+
+    A slot names one value: the equation's id, or `(id, k)` for output k of several. `slots[i]` is the slot of the i-th operand.
+    """
+
+    __slots__ = ("id", "prim", "parents", "slots", "pull", "nout")
+
+    def __init__(self, id: int, prim: Primitive | None, parents: list, slots: list, pull: Callable | None, nout: int):
+        self.id = id
+        self.prim = prim
+        self.parents = parents
+        self.slots = slots
+        self.pull = pull
+        self.nout = nout
+
+    def __repr__(self) -> str:
+        name = self.prim.name if self.prim else "argument"
+        return f"%{self.id} = {name} {' '.join(f'%{s}' for s in self.slots)}"
+
+
+class VJPTracer(Tracer):
+    """A value and the tape equation that made it."""
+
+    __slots__ = ("value", "node", "slot")
+
+    def __init__(self, trace: VJPTrace, value: Any, node: TapeEqn, slot: Any):
+        self.trace = trace
+        self.value = value
+        self.node = node
+        self.slot = slot
+
+    @property
+    def aval(self) -> ShapedArray:
+        return typeof(self.value)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return shape_of(self.value)
+
+    @property
+    def dtype(self) -> np.dtype:
+        return dtype_of(self.value)
+
+    def concrete(self) -> Any:
+        return self.value.concrete() if isinstance(self.value, Tracer) else self.value
+
+
+class VJPTrace(Trace):
+    """One running reverse-mode differentiation."""
+
+    __slots__ = ()
+    transform = "grad"
+    differentiates = True
+
+    def process(self, prim: Primitive, args: tuple, params: dict) -> Any:
+        vals, active, parents, slots = [], [], [], []
+        for i, a in enumerate(args):
+            if type(a) is VJPTracer and a.trace is self:
+                vals.append(a.value)
+                active.append(i)
+                parents.append(a.node)
+                slots.append(a.slot)
+            else:
+                vals.append(a)
+        out, pull = prim.vjp(active, *vals, **params)
+        if pull is None:
+            return out
+        id = next_id()
+        if not prim.multi:
+            return VJPTracer(self, out, TapeEqn(id, prim, parents, slots, pull, 0), id)
+        node = TapeEqn(id, prim, parents, slots, pull, len(out))
+        return [VJPTracer(self, o, node, (id, k)) if is_float(dtype_of(o)) else o for k, o in enumerate(out)]
+
+
+def backward(roots: Sequence[tuple[TapeEqn, Any]], cts: Sequence[Any], consume: bool) -> dict:
+    """Walk the tape from the roots; returns the cotangents by slot, of which only the leaves' remain.
+
+    consume: drop every pullback after use, so that residuals die as the walk proceeds (the tape can't be walked again).
+    """
+    acc: dict = {}
+    owned: set = set()  # slots whose buffer this walk made, and may therefore add into
+    pending: dict[int, TapeEqn] = {}
+    heap: list[int] = []
+
+    def push(node: TapeEqn) -> None:
+        if node.pull is not None and node.id not in pending:
+            pending[node.id] = node
+            heappush(heap, -node.id)
+
+    for (node, slot), ct in zip(roots, cts):
+        if ct is not None:
+            previous = acc.get(slot)
+            acc[slot] = ct if previous is None else add(previous, ct)
+            push(node)
+    while heap:
+        id = -heappop(heap)
+        node = pending.pop(id)
+        ct = [acc.pop((id, k), None) for k in range(node.nout)] if node.nout else acc.pop(id)
+        owned.discard(id)
+        parents = node.parents
+        for parent, slot, d in zip(parents, node.slots, node.pull(ct)):  # type: ignore[misc]
+            if d is None:
+                continue
+            previous = acc.get(slot)
+            if previous is None:
+                acc[slot] = d
+                if parent.pull is not None and parent.id not in pending:
+                    pending[parent.id] = parent
+                    heappush(heap, -parent.id)
+            elif slot in owned and type(d) is np.ndarray and previous.dtype == d.dtype:
+                np.add(previous, d, previous)
+            else:
+                total = acc[slot] = add(previous, d)
+                if type(total) is np.ndarray:
+                    owned.add(slot)
+        if consume:
+            node.pull, node.parents, node.slots = None, (), ()  # type: ignore[assignment]
+    return acc
+
+
+def _root_of(x: np.ndarray) -> int:
+    while x.base is not None and isinstance(x.base, np.ndarray):
+        x = x.base
+    return id(x)
+
+
+class Tape:
+    """What a differentiated run leaves behind: its leaves and the roots of its outputs."""
+
+    __slots__ = ("leaves", "values", "roots")
+
+    def __init__(self, leaves: list[TapeEqn], values: list[Any], roots: list):
+        self.leaves = leaves
+        self.values = values
+        self.roots = roots
+
+    def pull(self, cts: Sequence[Any], consume: bool = False) -> list[Any]:
+        """Cotangents of the differentiated inputs, None where there is none."""
+        roots, given = [], []
+        for root, ct in zip(self.roots, cts):
+            if root is not None and ct is not None:
+                roots.append(root)
+                given.append(ct)
+        acc = backward(roots, given, consume)
+        return [acc.get(leaf.id) for leaf in self.leaves]
+
+    def pull_arrays(self, cts: Sequence[Any], consume: bool = False) -> list[Any]:
+        """As `pull`, at the user's edge: zeros for None, the leaf's dtype, and memory that nobody else holds."""
+        out = []
+        taken = {_root_of(c) for c in cts if type(c) is np.ndarray}
+        for value, ct in zip(self.values, self.pull(cts, consume)):
+            if ct is None:
+                out.append(owned(zeros_like(value)))
+                continue
+            if type(value) in PYTHON_SCALARS:
+                out.append(ct.item() if isinstance(ct, (np.ndarray, np.generic)) else ct)
+                continue
+            if dtype_of(ct) != dtype_of(value):
+                ct = convert(ct, dtype_of(value))
+            if type(ct) is np.ndarray:
+                root = _root_of(ct)
+                if root in taken or not ct.flags.writeable:
+                    ct = ct.copy()
+                else:
+                    taken.add(root)
+            out.append(ct)
+        return out
+
+
+def vjp_flat(f: Callable[..., Sequence[Any]], args: Sequence[Any], wrt: Sequence[int], name: str = "") -> tuple[list[Any], Tape]:
+    """Run a flat function, differentiating with respect to the arguments at positions `wrt`."""
+    inputs = list(args)
+    leaves = []
+    with VJPTrace(name) as trace:
+        for i in wrt:
+            id = next_id()
+            leaf = TapeEqn(id, None, [], [], None, 0)
+            leaves.append(leaf)
+            inputs[i] = VJPTracer(trace, args[i], leaf, id)
+        outs = f(*inputs)
+    values, roots = [], []
+    for o in outs:
+        if type(o) is VJPTracer and o.trace is trace:
+            values.append(o.value)
+            roots.append((o.node, o.slot))
+        else:
+            values.append(o)
+            roots.append(None)
+    return values, Tape(leaves, [args[i] for i in wrt], roots)
+
+
+# ------------------------------------------------------------------ the user's functions
+
+
+def _check_float_leaves(op: str, leaves: Sequence[Any], paths: Callable[[], Sequence[str]], holomorphic: bool, allow_int: bool) -> None:
+    for i, x in enumerate(leaves):
+        dtype = dtype_of(x)
+        if holomorphic and dtype.kind != "c":
+            raise DTypeError(f"[{op}] expected complex inputs with holomorphic=True, got {dtype.name} at {paths()[i]}. Use x.astype('complex64').")
+        if not is_float(dtype):
+            if allow_int and dtype.kind in "iub":
+                continue
+            raise DTypeError(
+                f"[{op}] expected inputs of a float dtype, got {dtype.name} at {paths()[i]}. "
+                f"Pass a float (1.0, x.astype('float32')), or choose another argument with argnums."
+            )
+        if dtype.kind == "c" and not holomorphic and op in ("grad", "value_and_grad", "jacrev"):
+            raise DTypeError(
+                f"[{op}] expected real inputs, got {dtype.name} at {paths()[i]}. For a holomorphic function pass holomorphic=True; "
+                "otherwise differentiate with respect to real and imaginary parts, or use vjp."
+            )
+
+
+def _positions(op: str, argnums: int | Sequence[int], nargs: int) -> list[int]:
+    given = (argnums,) if isinstance(argnums, (int, np.integer)) else tuple(argnums)
+    out = []
+    for i in given:
+        if not -nargs <= i < nargs:
+            raise ArgumentError(
+                f"[{op}] expected argnums below the number of positional arguments, {nargs}, got argnums={argnums}. "
+                "Pass differentiated arguments by position."
+            )
+        out.append(i % nargs)
+    return out
+
+
+def _check_argnums(op: str, argnums: Any) -> None:
+    entries = argnums if isinstance(argnums, (tuple, list)) else (argnums,)
+    if not all(isinstance(i, (int, np.integer)) and not isinstance(i, bool) for i in entries):
+        raise ArgumentError(f"[{op}] expected argnums to be an int or a sequence of ints, got {argnums!r}. Use argnums=0 or argnums=(0, 1).")
+
+
+def split_arguments(op: str, argnums: int | Sequence[int], args: tuple, holomorphic: bool = False, allow_int: bool = False) -> tuple:
+    """The differentiated part of `args`: (flat leaves, spec, function that puts new leaves back into the arguments)."""
+    if type(argnums) is int:
+        position = argnums if 0 <= argnums < len(args) else _positions(op, argnums, len(args))[0]
+        positions, part = None, args[position]
+    else:
+        positions = _positions(op, argnums, len(args))
+        part = tuple([args[i] for i in positions])
+    leaves, spec = tree.flatten_spec(part)
+
+    def paths() -> list[str]:
+        where = [position] if positions is None else positions
+        return [f"argument {where[0]}{p}" if positions is None else f"arguments {where}{p}" for p in leaf_paths(part)]
+
+    check_data(op, leaves, paths)
+    _check_float_leaves(op, leaves, paths, holomorphic, allow_int)
+
+    def rebuild(new: Sequence[Any]) -> tuple:
+        replaced = tree.unflatten_spec(spec, new)
+        if positions is None:
+            return (*args[:position], replaced, *args[position + 1 :])
+        full = list(args)
+        for i, value in zip(positions, replaced):
+            full[i] = value
+        return tuple(full)
+
+    return leaves, spec, rebuild
+
+
+def _unpack_aux(op: str, out: Any) -> tuple[Any, Any]:
+    if not isinstance(out, tuple) or len(out) != 2:
+        got = f"a tuple of {len(out)}" if isinstance(out, tuple) else type(out).__name__
+        raise ArgumentError(f"[{op}] expected the function to return a pair (value, aux) with has_aux=True, got {got}. Return `value, aux`.")
+    return out
+
+
+def lower_aux(trace_outs: Any, trace: Trace) -> Any:
+    """Auxiliary results without this transformation's tracers."""
+    return tree.map(lambda x: x.value if isinstance(x, Tracer) and x.trace is trace else x, trace_outs)
+
+
+def value_and_grad(
+    fun: Callable,
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    allow_int: bool = False,
+    reduce_axes: Sequence[Any] = (),
+) -> Callable:
+    """A function that returns `fun`'s value and its gradient.
+
+    Args:
+      fun: function with a scalar float result, or a pair `(scalar, aux)` if `has_aux`.
+      argnums: the position or positions to differentiate with respect to; a tuple gives a tuple of gradients.
+      has_aux: `fun` returns `(value, aux)`; the result is then `((value, aux), gradient)`.
+      holomorphic: `fun` is holomorphic; inputs and output are complex.
+      allow_int: integer inputs get zero gradients instead of an error.
+
+    Returns:
+      A function of the same arguments; the gradient has the structure, shapes and dtypes of the differentiated arguments.
+
+    >>> value_and_grad(lambda x: x * x)(3.0)
+    (9.0, 6.0)
+    """
+    check_callable("value_and_grad", fun)
+    _check_argnums("value_and_grad", argnums)
+    if type(argnums) is not int:
+        argnums = tuple(argnums) if isinstance(argnums, (tuple, list)) else int(argnums)  # type: ignore[arg-type]
+    return _value_and_grad("value_and_grad", fun, argnums, has_aux, holomorphic, allow_int)
+
+
+def grad(
+    fun: Callable,
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    allow_int: bool = False,
+    reduce_axes: Sequence[Any] = (),
+) -> Callable:
+    """A function that returns the gradient of `fun`; arguments as `value_and_grad`. With `has_aux` it returns `(gradient, aux)`.
+
+    >>> import fnets.numpy as fnp
+    >>> grad(fnp.tanh)(0.0)
+    1.0
+    """
+    check_callable("grad", fun)
+    _check_argnums("grad", argnums)
+    if type(argnums) is not int:
+        argnums = tuple(argnums) if isinstance(argnums, (tuple, list)) else int(argnums)  # type: ignore[arg-type]
+    both = _value_and_grad("grad", fun, argnums, has_aux, holomorphic, allow_int)
+
+    @functools.wraps(fun)
+    def gradient(*args: Any, **kwargs: Any) -> Any:
+        value, g = both(*args, **kwargs)
+        return (g, value[1]) if has_aux else g
+
+    return gradient
+
+
+def _value_and_grad(op: str, fun: Callable, argnums: Any, has_aux: bool, holomorphic: bool, allow_int: bool) -> Callable:
+    @functools.wraps(fun)
+    def both(*args: Any, **kwargs: Any) -> Any:
+        leaves, spec, rebuild = split_arguments(op, argnums, args, holomorphic, allow_int)
+        wrt = range(len(leaves)) if not allow_int else [i for i, x in enumerate(leaves) if is_float(dtype_of(x))]
+        aux = None
+
+        def flat(*tracers: Any) -> tuple:
+            nonlocal aux
+            out = fun(*rebuild(tracers), **kwargs)
+            if has_aux:
+                out, aux = _unpack_aux(op, out)
+                if tracers:
+                    aux = lower_aux(aux, next((t.trace for t in tracers if type(t) is VJPTracer), None))  # type: ignore[arg-type]
+            return (out,)
+
+        (value,), tape = vjp_flat(flat, leaves, wrt, op if not hasattr(fun, "__name__") else fun.__name__)
+        seed = _scalar_seed(op, value, holomorphic)
+        grads = tape.pull_arrays((seed,), consume=True)
+        if len(grads) != len(leaves):
+            it = dict(zip(wrt, grads))
+            grads = [it.get(i, None) if i in it else np.zeros(shape_of(x), bool) for i, x in enumerate(leaves)]
+        gradient = tree.unflatten_spec(spec, grads)
+        return ((value, aux), gradient) if has_aux else (value, gradient)
+
+    return both
+
+
+def _scalar_seed(op: str, value: Any, holomorphic: bool) -> Any:
+    if type(value) in (list, tuple, dict) or value is None:
+        raise ArgumentError(
+            f"[{op}] expected the function to return a scalar, got {type(value).__name__}. "
+            "Return one number, or (number, aux) with has_aux=True."
+        )
+    aval = typeof(value)
+    if aval.shape != ():
+        raise ShapeError(
+            f"[{op}] expected the function to return a scalar, got shape {aval.shape}. Reduce it, for example with .sum() or .mean(); "
+            "for all derivatives use jacrev, or vjp with a cotangent."
+        )
+    if not is_float(aval.dtype) or (aval.dtype.kind == "c" and not holomorphic):
+        raise DTypeError(
+            f"[{op}] expected the function to return a {'complex' if holomorphic else 'real float'} scalar, got {aval.dtype.name}. "
+            + ("Pass holomorphic=True if it is holomorphic, or return its real part." if aval.dtype.kind == "c" else "Return a float.")
+        )
+    return 1.0 if aval.weak_type else aval.dtype.type(1)
+
+
+def vjp(fun: Callable, *primals: Any, has_aux: bool = False, reduce_axes: Sequence[Any] = ()) -> tuple:
+    """The value of `fun` and its vector-Jacobian product.
+
+    Args:
+      fun: function of pytrees.
+      primals: where to evaluate it; leaves of float or complex dtype are differentiated, integers get zeros.
+      has_aux: `fun` returns `(value, aux)`.
+
+    Returns:
+      `(value, vjp_fun)` or `(value, vjp_fun, aux)`; `vjp_fun(cotangent)` takes a tree like the value and gives a tuple of trees
+      like the primals. It may be called more than once.
+
+    >>> value, pull = vjp(lambda x, y: x * y, 2.0, 3.0)
+    >>> value, pull(1.0)
+    (6.0, (3.0, 2.0))
+    """
+    check_callable("vjp", fun)
+    leaves, spec = tree.flatten_spec(primals)
+    check_data("vjp", leaves, lambda: [f"argument{p}" for p in leaf_paths(primals)])
+    wrt = [i for i, x in enumerate(leaves) if is_float(dtype_of(x))]
+    aux = out_spec = None
+
+    def flat(*tracers: Any) -> list:
+        nonlocal aux, out_spec
+        out = fun(*tree.unflatten_spec(spec, tracers))
+        if has_aux:
+            out, aux = _unpack_aux("vjp", out)
+            traces = [t.trace for i, t in enumerate(tracers) if i in wrt]
+            if traces:
+                aux = lower_aux(aux, traces[0])
+        outs, out_spec = tree.flatten_spec(out)
+        check_data("vjp", outs, lambda: [f"result{p}" for p in leaf_paths(out)])
+        return outs
+
+    values, tape = vjp_flat(flat, leaves, wrt, name_of(fun))
+    out_avals = [typeof(v) for v in values]
+
+    def vjp_fun(*cotangents: Any) -> tuple:
+        if len(cotangents) != 1:
+            raise ArgumentError(f"[vjp] expected one cotangent (a tree like the function's result), got {len(cotangents)}. Pass a tuple for a tuple.")
+        cts = _matching_cotangents(cotangents[0], out_spec, out_avals)
+        it = iter(tape.pull_arrays(cts))
+        active = set(wrt)
+        return tree.unflatten_spec(spec, [next(it) if i in active else np.zeros(shape_of(x), dtype_of(x)) for i, x in enumerate(leaves)])
+
+    value = tree.unflatten_spec(out_spec, values)
+    return (value, vjp_fun, aux) if has_aux else (value, vjp_fun)
+
+
+def _matching_cotangents(ct: Any, out_spec: Any, out_avals: Sequence[ShapedArray]) -> list[Any]:
+    cts, ct_spec = tree.flatten_spec(ct)
+    if ct_spec != out_spec:
+        raise ArgumentError(
+            f"[vjp] expected a cotangent with the structure of the result, {tree.PyTreeDef(out_spec)}, got {tree.PyTreeDef(ct_spec)}. "
+            "Build it with tree.map over the result."
+        )
+    out = []
+    for c, aval in zip(cts, out_avals):
+        have = typeof(c)
+        if have.shape != aval.shape:
+            raise ShapeError(f"[vjp] expected a cotangent of shape {aval.shape}, as the result, got {have.shape}. Use fnp.ones_like(result) or broadcast it.")
+        if not is_float(aval.dtype):
+            out.append(None)
+            continue
+        if not have.weak_type and have.dtype != aval.dtype and not aval.weak_type:
+            if not np.can_cast(have.dtype, aval.dtype, "same_kind"):
+                raise DTypeError(f"[vjp] expected a cotangent of dtype {aval.dtype.name}, as the result, got {have.dtype.name}. Use ct.astype(...).")
+            c = convert(c, aval.dtype)
+        elif have.weak_type and not aval.weak_type:
+            c = convert(c, aval.dtype)
+        out.append(c)
+    return out
+
+
+# ------------------------------------------------------------------ jaxpr to jaxpr
+
+
+@weak_memo
+def vjp_jaxpr(jaxpr: Jaxpr, wrt: tuple[int, ...]) -> tuple[Jaxpr, Jaxpr, tuple[bool, ...]]:
+    """Split a jaxpr without constants into a forward and a backward one.
+
+    Returns `(fwd, bwd, given)`: fwd maps inputs to outputs and residuals; bwd maps residuals and the cotangents of all float outputs to the
+    cotangents of those inputs of `wrt` for which `given` is True.
+    """
+    with JaxprTrace("forward") as older, JaxprTrace("backward") as younger:
+        inputs = [older.argument(v.aval) for v in jaxpr.invars]
+        outs, tape = vjp_flat(lambda *xs: eval_jaxpr(jaxpr, xs), inputs, wrt)
+        cts = [younger.argument(v.aval) if is_float(v.aval.dtype) else None for v in jaxpr.outvars]
+        back = tape.pull(cts, consume=True)
+        given = tuple(b is not None for b in back)
+        backward_jaxpr = younger.finish([b for b in back if b is not None])
+        residuals = [c for c in backward_jaxpr.consts if isinstance(c, Tracer) and c.trace is older]
+        kept = [(v, c) for v, c in zip(backward_jaxpr.constvars, backward_jaxpr.consts) if not (isinstance(c, Tracer) and c.trace is older)]
+        residual_vars = [v for v, c in zip(backward_jaxpr.constvars, backward_jaxpr.consts) if isinstance(c, Tracer) and c.trace is older]
+        forward = older.finish([*outs, *residuals])
+        bwd = Jaxpr([v for v, _ in kept], [c for _, c in kept], [*residual_vars, *backward_jaxpr.invars], backward_jaxpr.eqns, backward_jaxpr.outvars)
+    return forward, bwd, given
+
+
+def call_vjp(call: Callable[..., list], active: Sequence[int], args: Sequence[Any], jaxpr: Jaxpr) -> tuple[list, Callable | None]:
+    """The vjp rule shared by primitives that run one jaxpr: `call(jaxpr, *args)` runs the forward and the backward part."""
+    fwd, bwd, given = vjp_jaxpr(jaxpr, tuple(active))
+    n = len(jaxpr.outvars)
+    results = call(fwd, *args)
+    outs, residuals = results[:n], results[n:]
+    if not any(given):
+        return outs, None
+    avals = [v.aval for v in jaxpr.outvars]
+
+    def pull(cts: Sequence[Any]) -> list:
+        dense = [zeros_of(a) if c is None else c for c, a in zip(cts, avals) if is_float(a.dtype)]
+        it = iter(call(bwd, *residuals, *dense))
+        return [next(it) if g else None for g in given]
+
+    return outs, pull
+
