@@ -1,0 +1,1 @@
+"""Samples of primitives, a file per family."""
