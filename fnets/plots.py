@@ -29,7 +29,7 @@ def _figure(width: float, height: float) -> Figure:
             "[plots] expected matplotlib to be installed, got none. Run `pip install fnets[examples]`."
         ) from error
     # A Figure of its own, not one of pyplot's: nothing is shown, nothing is kept alive, any backend will do.
-    return Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    return Figure(figsize=(width, height), dpi=120, layout="constrained", facecolor="white")
 
 
 def _blank(axes: Axes) -> None:
@@ -151,29 +151,22 @@ def loss_curve(
         )
     figure = _figure(7, 4)
     axes = figure.add_subplot()
+    ends = []
     for i, (name, values) in enumerate(curves.items()):
         color, x = _LINES[i % len(_LINES)], np.arange(start, start + values.size)
         if values.size > 200:
             axes.plot(x, values, color=color, alpha=0.25, linewidth=0.8, label="_raw")
-            values = _moving_average(values, values.size // 40)
+            values = _moving_average(values, values.size // 80)
         dots = "o" if values.size <= 60 else None
         axes.plot(x, values, color=color, linewidth=1.8, marker=dots, markersize=4, label=name or "_only")
-        axes.annotate(
-            f"{values[-1]:.3g}",
-            (x[-1], values[-1]),
-            (6, 0),
-            textcoords="offset points",
-            va="center",
-            color=color,
-            fontsize=9,
-            annotation_clip=False,
-        )
+        ends.append((x[-1], values[-1], color))
     _dress(axes, title, xlabel, ylabel)
     if log:
         axes.set_yscale("log")
     else:
         low, high = axes.get_ylim()
         axes.set_ylim(min(0.0, low) if low < 0.5 * high else low, high)
+    _label_ends(axes, ends)
     if any(curves):
         axes.legend(frameon=False, labelcolor=_INK)
     return figure
@@ -195,11 +188,32 @@ def _dress(axes: Axes, title: str, xlabel: str, ylabel: str) -> None:
 
 
 def _moving_average(values: np.ndarray, window: int) -> np.ndarray:
-    """The mean of each value and up to `window - 1` before it."""
+    """The mean of each value and up to `window` on either side of it."""
     total = np.concatenate([[0.0], np.cumsum(values)])
-    end = np.arange(1, values.size + 1)
-    begin = np.maximum(end - window, 0)
+    middle = np.arange(values.size)
+    begin, end = np.maximum(middle - window, 0), np.minimum(middle + window + 1, values.size)
     return (total[end] - total[begin]) / (end - begin)
+
+
+def _label_ends(axes: Axes, ends: list[tuple[float, float, str]]) -> None:
+    """The last value of each curve, written to the right of it, moved apart where they would overlap."""
+    place = axes.transAxes.inverted()
+    heights = [float(place.transform(axes.transData.transform((x, y)))[1]) for x, y, _ in ends]
+    lowest = -1.0
+    for i in np.argsort(heights):
+        x, y, color = ends[i]
+        lowest = max(heights[i], lowest + 0.05)
+        axes.annotate(
+            f"{y:.3g}",
+            (x, lowest),
+            (7, 0),
+            xycoords=("data", "axes fraction"),
+            textcoords="offset points",
+            va="center",
+            color=color,
+            fontsize=9,
+            annotation_clip=False,
+        )
 
 
 def weights(params: Any, *, cols: int = 4, title: str = "") -> Figure:
@@ -246,8 +260,7 @@ def _weight(axes: Axes, name: str, leaf: np.ndarray) -> None:
     if leaf.ndim == 4:
         picture, aspect = _filters(leaf), "equal"
     else:
-        picture = leaf.reshape(leaf.shape[0], -1)
-        aspect = "auto" if max(picture.shape) > 3 * min(picture.shape) else "equal"
+        picture, aspect = leaf.reshape(leaf.shape[0], -1), "auto"
     shown = axes.imshow(picture, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest", aspect=aspect)
     _blank(axes)
     axes.set_title(f"{name} {leaf.shape}".lstrip(), fontsize=10, color=_INK)

@@ -74,8 +74,8 @@ def test_loss_curve_of_several_and_of_many():
     values = np.random.default_rng(0).random(1000)
     raw, smooth = plots.loss_curve(values, start=0).axes[0].lines
     np.testing.assert_array_equal(raw.get_ydata(), values)
-    np.testing.assert_allclose(smooth.get_ydata()[500], values[476:501].mean())
-    np.testing.assert_allclose(smooth.get_ydata()[3], values[:4].mean())
+    np.testing.assert_allclose(smooth.get_ydata()[500], values[488:513].mean())
+    np.testing.assert_allclose(smooth.get_ydata()[3], values[:16].mean())
 
 
 @pytest.mark.parametrize("history", [[], {}, {"a": []}, [[1, 2], [3, 4]]])

@@ -3,7 +3,7 @@ module that defines it."""
 
 from fnets.data.dataset import Dataset, compose, normalize
 from fnets.data.idx import read_idx, write_idx
-from fnets.data.iterator import BatchIterator, iterator
-from fnets.data.mnist import mnist
+from fnets.data.batches import BatchIterator, iterator
+from fnets.data.datasets import mnist
 
 __all__ = ["BatchIterator", "Dataset", "compose", "iterator", "mnist", "normalize", "read_idx", "write_idx"]

@@ -187,12 +187,12 @@ def _describe(array: Any) -> str:
 tree.register_with_keys_class(Dataset)
 
 
-def normalize(x: Any, axis: int | tuple[int, ...] = -1, dtype: Any = None) -> np.ndarray:
+def normalize(x: Any, axis: int | tuple[int, ...] | None = -1, dtype: Any = None) -> np.ndarray:
     """`(x - mean) / std` along `axis` (of each image, when the axis holds its pixels), with the population's std (ddof
     0).
 
     Args:
-        x: numbers of any shape.
+        x: numbers of shape (N, ...).
         axis: the axis or axes that mean and std are taken over; where std is 0 the result is 0.
         dtype: of the result; by default x's own when that is floating, else `fnets.config.default_float()`.
 
@@ -206,12 +206,18 @@ def normalize(x: Any, axis: int | tuple[int, ...] = -1, dtype: Any = None) -> np
     x = np.asarray(x)
     if dtype is None:
         dtype = x.dtype if x.dtype.kind in "fc" else default_float()
-    x = x.astype(dtype)
-    x -= x.mean(axis, keepdims=True)
-    std = np.sqrt(np.square(x).mean(axis, keepdims=True))
-    std[std == 0] = 1
-    x /= std
-    return x
+    result = np.empty(x.shape, dtype)
+    axes = range(x.ndim) if axis is None else [a % max(x.ndim, 1) for a in np.atleast_1d(axis)]
+    # A few examples at a time stay in the cache, which is several times faster than passes over all of memory.
+    step = max(len(x) if 0 in axes else (1 << 18) // max(x[:1].size, 1), 1)
+    for start in range(0, len(x), step):
+        block = result[start : start + step]
+        block[...] = x[start : start + step]
+        block -= block.mean(axis, keepdims=True)
+        std = np.sqrt(np.square(block).mean(axis, keepdims=True))
+        std[std == 0] = 1
+        block /= std
+    return result
 
 
 def compose(*functions: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -123,7 +123,16 @@ convert_element_type_p.impl = _convert_impl
 convert_element_type_p.abstract = lambda a, new_dtype: ShapedArray(a.shape, new_dtype)
 convert_element_type_p.batch = lambda size, vals, dims, new_dtype: (convert(vals[0], new_dtype), dims[0])
 linear(convert_element_type_p, lambda ct, aval, new_dtype: convert(ct, aval.dtype))
-convert_element_type_p.lower["numpy"] = lambda cg, eqn, args, out: f"{args[0]}.astype({cg.const(eqn.params['new_dtype'])})"
+
+
+def _convert_lower(cg: Any, eqn: Any, args: list[str], out: str | None) -> str:
+    aval, dtype = eqn.invars[0].aval, eqn.params["new_dtype"]
+    if aval.weak_type or (aval.dtype.kind == "c" and dtype.kind != "c"):
+        return f"{cg.const(_convert_impl)}({args[0]}, {cg.const(dtype)})"
+    return f"{args[0]}.astype({cg.const(dtype)})"
+
+
+convert_element_type_p.lower["numpy"] = _convert_lower
 
 
 def convert(x: Any, dtype: Any) -> Any:

@@ -238,8 +238,27 @@ neg_p = linear_unary("neg", np.negative, lambda t: neg(t), lambda ct, aval: neg(
 neg = neg_p.bind
 
 
+# sign is piecewise constant on the reals; on complex numbers it is z / |z|, which turns with z
 sign_p = predicate("sign", np.sign)
 sign = sign_p.bind
+
+
+def _sign_jvp(primals: Sequence, tangents: Sequence) -> tuple:
+    (z,), (t,) = primals, tangents
+    s = sign(z)
+    if dtype_of(z).kind != "c":
+        return s, None
+    return s, div(sub(t, mul(s, real(mul(conj(s), t)))), abs(z))
+
+
+def _sign_vjp(active: tuple, z: Any) -> tuple:
+    s = sign(z)
+    if dtype_of(z).kind != "c":
+        return s, None
+    return s, lambda ct: (div(sub(ct, mul(conj(s), real(mul(ct, s)))), abs(z)),)
+
+
+sign_p.jvp, sign_p.vjp, sign_p.differentiable = _sign_jvp, _sign_vjp, True
 reciprocal_p = unary("reciprocal", np.reciprocal, lambda y, x: neg(mul(y, y)))
 square_p = unary("square", np.square, lambda y, x: mul(x, 2))
 reciprocal, square = reciprocal_p.bind, square_p.bind

@@ -1,7 +1,8 @@
 """Write and read the golden files: arrays and, in `config_json`, the list of calls that made them. NumPy only.
 
-A call's arguments are stored as JSON: tuples become lists and arrays become `{"array": ..., "dtype": ...}`. `decode`
-turns them back.
+A call's arguments are stored as JSON: tuples become lists, arrays become `{"array": ..., "dtype": ...}`, and a dict whose
+keys aren't strings becomes `{"items": [[key, value], ...]}`. `decode` turns them back. Nested calls, as in
+`chain(clip(1.0), adam(0.1))`, are dicts too, which `call` and `ref` write and `build` evaluates on any module.
 """
 
 import json
@@ -16,8 +17,10 @@ HERE = Path(__file__).parent
 
 def encode(value: Any) -> Any:
     """A JSON value for a Python, NumPy or array-like argument."""
-    if isinstance(value, dict):
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
         return {key: encode(item) for key, item in value.items()}
+    if isinstance(value, dict):
+        return {"items": [[encode(key), encode(item)] for key, item in value.items()]}
     if isinstance(value, (tuple, list)):
         return [encode(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
@@ -39,8 +42,35 @@ def decode(value: Any) -> Any:
             return np.array(decode(value["array"]), value["dtype"])
         if value.keys() == {"float"}:
             return float(value["float"])
+        if value.keys() == {"items"}:
+            return dict(decode(value["items"]))
         return {key: decode(item) for key, item in value.items()}
     return value
+
+
+def call(function: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+    """The expression `function(*args, **kwargs)`; a function is a name or itself an expression."""
+    return {"call": function, "args": list(args), "kwargs": kwargs}
+
+
+def ref(name: str) -> dict[str, Any]:
+    """The expression that is a module's attribute itself."""
+    return {"ref": name}
+
+
+def build(module: Any, expression: Any) -> Any:
+    """The value of a decoded expression, with every name looked up in `module`."""
+    if isinstance(expression, tuple):
+        return tuple(build(module, item) for item in expression)
+    if not isinstance(expression, dict):
+        return expression
+    if expression.keys() == {"ref"}:
+        return getattr(module, expression["ref"])
+    if "call" not in expression:
+        return {key: build(module, item) for key, item in expression.items()}
+    function = expression["call"]
+    function = getattr(module, function) if isinstance(function, str) else build(module, function)
+    return function(*build(module, expression["args"]), **build(module, expression["kwargs"]))
 
 
 def save(name: str, arrays: dict[str, Any], config: list[dict[str, Any]]) -> None:

@@ -17,7 +17,7 @@ BITS = integers(0, 64, 2, 3)
 
 on_any = "exp exp2 expm1 sin cos tan atan sinh cosh tanh asinh logistic softplus erf erfc square neg sign abs relu floor ceil trunc rint cbrt".split()
 on_positive = "log log2 log10 log1p sqrt rsqrt reciprocal lgamma digamma".split()
-on_complex = "exp log sqrt sin cos tan sinh cosh tanh square neg reciprocal abs real imag conj expm1 logistic".split()
+on_complex = "exp log sqrt sin cos tan sinh cosh tanh square neg reciprocal abs real imag conj expm1 logistic sign".split()
 
 
 def _prim(name: str):
