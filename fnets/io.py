@@ -273,8 +273,8 @@ def _digest(metadata: dict[str, str], header: Header) -> Any:
     return hashlib.sha256(_json([metadata, header]))
 
 
-def _bytes(array: np.ndarray) -> np.ndarray:
-    return array.reshape(-1).view(np.uint8)
+def _bytes(array: np.ndarray) -> memoryview:
+    return array.reshape(-1).view(np.uint8).data
 
 
 def _damaged(path: str, expected: str, got: str) -> CheckpointError:
@@ -297,8 +297,8 @@ def _read(path: str) -> tuple[dict[str, str], dict[str, np.ndarray]]:
             view = _bytes(array)
             if file.readinto(view) != len(view):
                 raise _damaged(path, f"{len(view)} bytes for {name}", "fewer")
-            if dtype.kind == "b" and view.size and view.max() > 1:
-                raise _damaged(path, f"booleans for {name}", f"a byte {view.max()}")
+            if dtype.kind == "b" and (most := array.view(np.uint8).max(initial=0)) > 1:
+                raise _damaged(path, f"booleans for {name}", f"a byte {most}")
             digest.update(view)
             arrays[name] = array.astype(dtype, copy=False)
     if checksum not in (None, digest.hexdigest()):

@@ -3,6 +3,7 @@ that draws it. May import fnets.errors alone."""
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import time
@@ -58,16 +59,13 @@ def progress_bar(
     return "\r" + " | ".join(parts)
 
 
-def _si(value: float) -> str:
-    for unit in ("", "k", "M", "G"):
-        if value < 999.5:
-            return f"{value:.3g}{unit}"
-        value /= 1000
-    return f"{value:.3g}T"
-
-
 def _speed(rate: float, unit: str) -> str:
-    return f"{_si(rate)} {unit}/s" if rate >= 1 or rate <= 0 else f"{1 / rate:.3g} s/{unit}"
+    if rate < 1:
+        return f"{1 / rate:.3g} s/{unit}"
+    if rate < 10_000:
+        return f"{rate:.0f} {unit}/s" if rate >= 100 else f"{rate:.3g} {unit}/s"
+    power = min(int(math.log10(rate * 1.0005)) // 3, 4)  # what rounds to 1000 is 1 of the next
+    return f"{rate / 1000**power:.3g} {' kMGT'[power]}{unit}/s"
 
 
 def _in_notebook(file: Any) -> bool:

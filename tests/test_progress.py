@@ -1,6 +1,7 @@
 """Progress bars: the tutorial's text to the letter, and what is written to terminals, notebooks and log files."""
 
 import io
+import itertools
 import os
 import re
 import time
@@ -8,7 +9,7 @@ import time
 import pytest
 
 from fnets.errors import ArgumentError
-from fnets.progress import Progress, progress, progress_bar
+from fnets.progress import Progress, _speed, progress, progress_bar
 
 
 class Terminal(io.StringIO):
@@ -173,6 +174,23 @@ def test_a_shorter_iterable_than_promised_still_ends_at_100_percent():
     assert "100%" in out.getvalue()
 
 
+@pytest.mark.parametrize(
+    ("rate", "text"),
+    [
+        (0.25, "4 s/it"),
+        (1, "1 it/s"),
+        (2.345, "2.35 it/s"),
+        (1234.5, "1234 it/s"),
+        (12345, "12.3 kit/s"),
+        (999_600, "1 Mit/s"),
+        (35.7e6, "35.7 Mit/s"),
+        (5e18, "5e+06 Tit/s"),
+    ],
+)
+def test_speeds(rate, text):
+    assert _speed(rate, "it") == text
+
+
 def test_initial_counts_as_done_but_not_as_speed(clock):
     out = io.StringIO()
     for _ in progress(range(10), total=100, initial=90, file=out):
@@ -188,7 +206,7 @@ def test_suffix_may_change_and_leaves_nothing_behind(clock):
         bar.suffix = "short"
         clock.now += 1
     screens = out.getvalue().split("\r")
-    for before, after in zip(screens[1:], screens[2:], strict=False):
+    for before, after in itertools.pairwise(screens[1:]):
         assert len(after.rstrip("\n")) >= len(before.rstrip(" \n"))
     assert "short" in screens[-1]
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import http.client
 import os
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -48,6 +45,10 @@ def download(
     Downloading target: 100% | [====...====] | Time: 0m 0s | ... | Done !
     'content'
     """
+    import http.client  # these three are slow to import, and seldom needed
+    import urllib.error
+    import urllib.request
+
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     failures = []
@@ -82,5 +83,6 @@ def _copy(reply: Any, file: BinaryIO, name: str, limit: int) -> None:
 
 
 def _reason(error: BaseException) -> str:
-    reason = getattr(error, "reason", None) or error
+    # An error of the connection says more in its reason, an answer such as "HTTP Error 404: Not Found" in itself.
+    reason = error if hasattr(error, "code") else getattr(error, "reason", error)
     return str(reason).split("\n  at ")[0] or type(error).__name__
