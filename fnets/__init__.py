@@ -1,0 +1,84 @@
+"""fnets: composable transformations of functions on NumPy arrays.
+
+A map of the house, from the ground up:
+
+    tree, errors, config      pytrees, one error class per cause, settings
+    core                      abstract values, the IR, primitives, dispatch
+    primitives                one file per family of operations: impl, types and all rules
+    backends                  from the IR to a callable
+    transforms                grad, vjp, jvp, vmap, jit
+    numpy, lax, random        what you write your functions with
+    nn, optim, data, io, plots   what you train with
+
+>>> import fnets
+>>> import fnets.numpy as fnp
+>>> fnets.grad(lambda x: fnp.sum(x**2))(fnp.arange(3.0))
+array([0., 2., 4.], dtype=float32)
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from fnets import config, errors, tree, tree_util
+from fnets.config import default_dtype, enable_x64
+from fnets.core.avals import ShapeDtypeStruct
+
+# from fnets.transforms.derivatives import hessian, hvp, jacfwd, jacrev, linear_transpose, linearize
+from fnets.transforms.jit import jit
+from fnets.transforms.jvp import jvp
+from fnets.transforms.staging import eval_shape, make_jaxpr
+from fnets.transforms.vjp import grad, value_and_grad, vjp
+from fnets.transforms.vmap import vmap
+
+__version__ = "0.1.0"
+
+_SUBMODULES = ("data", "flatten_util", "io", "lax", "nn", "numpy", "optim", "plots", "progress", "random")
+
+if TYPE_CHECKING:
+    from fnets import data, io, lax, nn, numpy, optim, plots, progress, random
+
+
+def __getattr__(name: str) -> Any:
+    if name in _SUBMODULES:  # loaded when first used, so that `import fnets` stays quick
+        return importlib.import_module(f"fnets.{name}")
+    raise AttributeError(f"module 'fnets' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_SUBMODULES])
+
+
+__all__ = [
+    "ShapeDtypeStruct",
+    "config",
+    "data",
+    "default_dtype",
+    "enable_x64",
+    "errors",
+    "eval_shape",
+    "grad",
+    "hessian",
+    "hvp",
+    "io",
+    "jacfwd",
+    "jacrev",
+    "jit",
+    "jvp",
+    "lax",
+    "linear_transpose",
+    "linearize",
+    "make_jaxpr",
+    "nn",
+    "numpy",
+    "optim",
+    "plots",
+    "progress",
+    "random",
+    "tree",
+    "tree_util",
+    "value_and_grad",
+    "vjp",
+    "vmap",
+]

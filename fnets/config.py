@@ -24,7 +24,9 @@ _UNSET: Any = object()
 def _float_dtype(value: Any) -> np.dtype:
     dtype = np.dtype(value)
     if dtype.name not in _FLOATS:
-        raise ArgumentError(f"[config] expected a float dtype for default_dtype, got {dtype}. Use 'float32' or 'float64'.")
+        raise ArgumentError(
+            f"[config] expected a float dtype for default_dtype, got {dtype}. Use 'float32' or 'float64'."
+        )
     return dtype
 
 

@@ -31,9 +31,8 @@ def _library(filename: str) -> bool:
     known = _is_library.get(filename)
     if known is None:
         known = _is_library[filename] = (
-            filename.startswith(tuple(_LIBRARY_ROOTS))
+            filename.startswith((*_LIBRARY_ROOTS, "<fnets", "<frozen", "<__array_function__"))
             or filename.endswith(_LIBRARY_FILES)
-            or filename.startswith(("<fnets", "<frozen", "<__array_function__"))
             or f"{os.sep}numpy{os.sep}" in filename
         )
     return known

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-
 import samples
+
 from fnets.core.primitive import Primitive
 
 rng = np.random.default_rng(0)
@@ -43,7 +43,11 @@ class Sample:
         self.args = args
         self.params = params
         if wrt is None:
-            wrt = [i for i, a in enumerate(args) if np.asarray(a).dtype.kind in "fc" and not isinstance(a, float)] if prim.differentiable else []
+            wrt = (
+                [i for i, a in enumerate(args) if np.asarray(a).dtype.kind in "fc" and not isinstance(a, float)]
+                if prim.differentiable
+                else []
+            )
         self.wrt = tuple(wrt)
         self.batch = tuple(range(len(args))) if batch is None else tuple(batch)
         self.order = order

@@ -36,7 +36,9 @@ def close(a, b, tol: float, what: str) -> None:
 
 def test_every_primitive_has_rules_and_samples():
     sampled = {s.prim.name for s in SAMPLES} | NO_SAMPLE_NEEDED
-    defined = {n for n, p in registry.items() if p.impl.__module__.startswith("fnets")} | {n for n, p in registry.items() if p.ufunc is not None}
+    defined = {n for n, p in registry.items() if p.impl.__module__.startswith("fnets")} | {
+        n for n, p in registry.items() if p.ufunc is not None
+    }
     assert not sorted(defined - sampled), "primitives without a sample in tests/samples/"
     for name in sorted(defined):
         missing = [r for r in ("impl", "abstract", "jvp", "vjp", "batch") if is_missing(getattr(registry[name], r))]
@@ -93,14 +95,19 @@ def test_jvp_equals_finite_differences(s: Sample):
 
 
 def dot(xs, ys) -> complex:
-    return sum(np.sum(as_numpy(x) * as_numpy(y)) for x, y in zip(xs, ys, strict=True) if x is not None and y is not None)
+    return sum(
+        np.sum(as_numpy(x) * as_numpy(y)) for x, y in zip(xs, ys, strict=True) if x is not None and y is not None
+    )
 
 
 @each(lambda s: s.wrt)
 def test_vjp_is_the_transpose_of_jvp(s: Sample):
     tangents = tangents_for(s)
     outs, out_tangents = forward(s, s.args, tangents)
-    cts = [rng.standard_normal(np.shape(o)).astype(as_numpy(o).dtype) if as_numpy(o).dtype.kind in "fc" else None for o in outs]
+    cts = [
+        rng.standard_normal(np.shape(o)).astype(as_numpy(o).dtype) if as_numpy(o).dtype.kind in "fc" else None
+        for o in outs
+    ]
     values, tape = vjp_flat(lambda *xs: s(*xs), s.args, s.wrt)
     for a, b in zip(values, s(*s.args), strict=True):
         np.testing.assert_array_equal(as_numpy(a), as_numpy(b))
@@ -146,7 +153,9 @@ def batched_args(s: Sample, positions, dim: int, size: int = 3) -> tuple[list, l
     for i in positions:
         a = np.asarray(s.args[i])
         d = min(dim, a.ndim)
-        copies = [a if a.dtype.kind not in "fc" else a + np.asarray(0.01 * k, a.dtype) * (np.abs(a) > 0) for k in range(size)]
+        copies = [
+            a if a.dtype.kind not in "fc" else a + np.asarray(0.01 * k, a.dtype) * (np.abs(a) > 0) for k in range(size)
+        ]
         args[i], dims[i] = np.stack(copies, d), d
     return args, dims
 
@@ -161,6 +170,10 @@ def test_vmap_equals_loop(s: Sample):
             loop = [s(*[a if d is None else np.take(a, k, d) for a, d in zip(args, dims)]) for k in range(3)]
             for j, (value, d) in enumerate(pairs):
                 expected = np.stack([np.asarray(r[j]) for r in loop])
-                got = np.broadcast_to(as_numpy(value), expected.shape) if d is None else np.moveaxis(as_numpy(value), d, 0)
+                got = (
+                    np.broadcast_to(as_numpy(value), expected.shape)
+                    if d is None
+                    else np.moveaxis(as_numpy(value), d, 0)
+                )
                 assert got.dtype == expected.dtype
                 close(got, expected, 1e-9, f"vmap over {positions} at {dim}")

@@ -36,7 +36,9 @@ def backend_names() -> list[str]:
 def check_backend(name: str) -> None:
     """Raise unless a backend of this name is registered."""
     if name not in _backends:
-        raise UnknownBackendError(f"[jit] expected a backend out of {', '.join(backend_names())}, got {name!r}. Set backend='numpy'.")
+        raise UnknownBackendError(
+            f"[jit] expected a backend out of {', '.join(backend_names())}, got {name!r}. Set backend='numpy'."
+        )
 
 
 @weak_memo
@@ -45,7 +47,9 @@ def _compiled(jaxpr: Jaxpr, backend: str, own_outputs: bool, donated: tuple[int,
     return _backends[backend](jaxpr, own_outputs, donated)
 
 
-def compiled(jaxpr: Jaxpr, backend: str | None = None, own_outputs: bool = False, donated: tuple[int, ...] = ()) -> Callable[..., list]:
+def compiled(
+    jaxpr: Jaxpr, backend: str | None = None, own_outputs: bool = False, donated: tuple[int, ...] = ()
+) -> Callable[..., list]:
     """The callable for a jaxpr, compiled once for as long as the jaxpr lives.
 
     own_outputs: results share no memory with arguments or each other (what a user gets); donated: arguments that may be overwritten.

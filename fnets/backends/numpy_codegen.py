@@ -47,7 +47,9 @@ class Codegen:
         for k in donated:
             self.alive_until[jaxpr.invars[k]] = self.last_use.get(jaxpr.invars[k], -1)
         for i, e in enumerate(jaxpr.eqns):
-            shared = frozenset() if e.prim.fresh else frozenset().union(*[self.roots[v] for v in e.invars if type(v) is Var])
+            shared = (
+                frozenset() if e.prim.fresh else frozenset().union(*[self.roots[v] for v in e.invars if type(v) is Var])
+            )
             for v in e.outvars:
                 roots = self.roots[v] = shared | {v}
                 used = self.last_use.get(v, i)
@@ -56,7 +58,7 @@ class Codegen:
 
     def outputs_to_copy(self, jaxpr: Jaxpr) -> set[int]:
         """Positions of results that share memory with an argument, a constant or another result, or that are read-only."""
-        foreign = {v for v in (*jaxpr.invars, *jaxpr.constvars)}
+        foreign = {*jaxpr.invars, *jaxpr.constvars}
         read_only: set[Var] = set()
         for e in jaxpr.eqns:
             if e.prim.name == "broadcast_to" or (not e.prim.fresh and any(v in read_only for v in e.invars)):
@@ -112,7 +114,13 @@ class Codegen:
         if aval.shape == () or len(e.outvars) != 1:
             return None
         for v in e.invars:
-            if type(v) is Var and v.aval.shape == aval.shape and v.aval.dtype == aval.dtype and self.roots[v] == {v} and self.alive_until[v] == i:
+            if (
+                type(v) is Var
+                and v.aval.shape == aval.shape
+                and v.aval.dtype == aval.dtype
+                and self.roots[v] == {v}
+                and self.alive_until[v] == i
+            ):
                 return self.name(v)
         return None
 
@@ -165,7 +173,11 @@ def compile_numpy(jaxpr: Jaxpr, own_outputs: bool = False, donated: tuple[int, .
             expression = f"{cg.const(_item, 'item')}({expression})"
         targets = ", ".join(map(cg.name, e.outvars)) + ("," if e.prim.multi else "")
         lines.append(f"  {targets} = {expression}" if e.outvars else f"  {expression}")
-        dead = [v for v in dict.fromkeys([*e.invars, *e.outvars]) if type(v) is Var and cg.last_use.get(v, i) == i and v not in constants]
+        dead = [
+            v
+            for v in dict.fromkeys([*e.invars, *e.outvars])
+            if type(v) is Var and cg.last_use.get(v, i) == i and v not in constants
+        ]
         if dead:
             lines.append(f"  {' = '.join(map(cg.name, dead))} = None")
     shared = cg.outputs_to_copy(jaxpr) if own_outputs else set()
@@ -180,4 +192,3 @@ def compile_numpy(jaxpr: Jaxpr, own_outputs: bool = False, donated: tuple[int, .
 
 def _item(x: Any) -> Any:
     return x.item() if isinstance(x, (np.generic, np.ndarray)) else x
-

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fnets.core.avals import ShapedArray
-from fnets.core.ir import Atom, Eqn, Jaxpr, Literal, Var, sub_jaxprs
+from fnets.core.ir import Atom, Eqn, Jaxpr, Literal, Var, drop_dead, has_effect, sub_jaxprs
 
 _FOLD_LIMIT = 16  # elements; larger results of constant operands are computed at run time, not stored
 
@@ -80,7 +80,7 @@ class Rewriter:
 
     def match(self, e: Eqn) -> bool:
         """Common subexpressions: reuse an earlier equation with the same primitive, operands and parameters."""
-        if e.prim.effectful or e.prim.kind == "barrier" or any(j.effectful for j in sub_jaxprs(e.params)):
+        if e.prim.kind == "barrier" or has_effect(e):
             return False
         operands = tuple([(type(v.val), v.val, str(v.val), v.aval) if type(v) is Literal else v for v in e.invars])
         key = (e.prim, operands, tuple(sorted(e.params.items(), key=lambda item: item[0])))
@@ -99,19 +99,9 @@ def optimise(jaxpr: Jaxpr) -> Jaxpr:
         r.const(v, c)
     r.run(jaxpr.eqns)
     outvars = [r.read(v) for v in jaxpr.outvars]
-    return drop_dead_code(Jaxpr([v for v, _ in r.consts.values()], [c for _, c in r.consts.values()], jaxpr.invars, r.eqns, outvars))
-
-
-def drop_dead_code(jaxpr: Jaxpr) -> Jaxpr:
-    """Without the equations and constants that neither a result nor an effect needs."""
-    live = {v for v in jaxpr.outvars if type(v) is Var}
-    needed = []
-    for e in reversed(jaxpr.eqns):
-        if e.prim.effectful or any([v in live for v in e.outvars]) or any(j.effectful for j in sub_jaxprs(e.params)):
-            needed.append(e)
-            live.update([v for v in e.invars if type(v) is Var])
-    consts = [(v, c) for v, c in zip(jaxpr.constvars, jaxpr.consts) if v in live]
-    return Jaxpr([v for v, _ in consts], [c for _, c in consts], jaxpr.invars, needed[::-1], jaxpr.outvars)
+    return drop_dead(
+        Jaxpr([v for v, _ in r.consts.values()], [c for _, c in r.consts.values()], jaxpr.invars, r.eqns, outvars)
+    )
 
 
 # ------------------------------------------------------------------ rules on single equations
@@ -265,7 +255,12 @@ _SIMPLIFY: dict[str, Callable[[Rewriter, Eqn], Atom | None]] = {
 def fold(r: Rewriter, e: Eqn) -> Atom | None:
     """Compute now what depends on constants alone and is small."""
     out = e.outvars[0].aval
-    if e.prim.effectful or e.prim.kind == "barrier" or out.size > _FOLD_LIMIT or any(True for _ in sub_jaxprs(e.params)):
+    if (
+        e.prim.effectful
+        or e.prim.kind == "barrier"
+        or out.size > _FOLD_LIMIT
+        or any(True for _ in sub_jaxprs(e.params))
+    ):
         return None
     values = []
     for v in e.invars:
@@ -278,7 +273,10 @@ def fold(r: Rewriter, e: Eqn) -> Atom | None:
     with np.errstate(all="ignore"):
         result = e.prim.impl(*values, **e.params)
     if out.shape == ():
-        return Literal(result.item() if out.weak_type else np.asarray(result, out.dtype)[()], ShapedArray((), out.dtype, out.weak_type))
+        return Literal(
+            result.item() if out.weak_type else np.asarray(result, out.dtype)[()],
+            ShapedArray((), out.dtype, out.weak_type),
+        )
     if e.prim.kind == "view" and all(type(v) is Literal for v in e.invars):
         return None  # a repeated literal stays visible to `drop_broadcasts`
     var = Var(out)

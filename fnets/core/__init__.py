@@ -1,6 +1,6 @@
 """The core: abstract values, the IR, primitives and traces. Nothing here knows any particular operation or transformation."""
 
-from fnets.core.avals import ShapeDtypeStruct, ShapedArray
+from fnets.core.avals import ShapedArray, ShapeDtypeStruct
 from fnets.core.check import check_jaxpr
 from fnets.core.ir import Eqn, Jaxpr, Literal, Var, eval_jaxpr
 from fnets.core.pretty import pretty

@@ -49,7 +49,9 @@ class Eqn:
 
     __slots__ = ("prim", "invars", "outvars", "params", "where")
 
-    def __init__(self, prim: Primitive, invars: Sequence[Atom], outvars: Sequence[Var], params: dict, where: Any = None):
+    def __init__(
+        self, prim: Primitive, invars: Sequence[Atom], outvars: Sequence[Var], params: dict, where: Any = None
+    ):
         self.prim = prim
         self.invars = tuple(invars)
         self.outvars = tuple(outvars)
@@ -113,7 +115,7 @@ class Jaxpr:
     @property
     def effectful(self) -> bool:
         """True if an equation here, or in a jaxpr inside, has a side effect."""
-        return any(e.prim.effectful or any(j.effectful for j in sub_jaxprs(e.params)) for e in self.eqns)
+        return any(map(has_effect, self.eqns))
 
     def replace(self, **changes: Any) -> Jaxpr:
         """A copy with some fields replaced."""
@@ -155,6 +157,23 @@ def sub_jaxprs(params: dict) -> Iterator[Jaxpr]:
         for item in value if isinstance(value, tuple) else (value,):
             if isinstance(item, Jaxpr):
                 yield item
+
+
+def has_effect(eqn: Eqn) -> bool:
+    """True if an equation must stay although nobody reads its results."""
+    return eqn.prim.effectful or any([j.effectful for j in sub_jaxprs(eqn.params)])
+
+
+def drop_dead(jaxpr: Jaxpr) -> Jaxpr:
+    """Without the equations and constants that neither a result nor an effect needs."""
+    live = {v for v in jaxpr.outvars if type(v) is Var}
+    needed = []
+    for e in reversed(jaxpr.eqns):
+        if has_effect(e) or any([v in live for v in e.outvars]):
+            needed.append(e)
+            live.update([v for v in e.invars if type(v) is Var])
+    consts = [(v, c) for v, c in zip(jaxpr.constvars, jaxpr.consts) if v in live]
+    return Jaxpr([v for v, _ in consts], [c for _, c in consts], jaxpr.invars, needed[::-1], jaxpr.outvars)
 
 
 def eval_jaxpr(jaxpr: Jaxpr, args: Sequence[Any]) -> list:

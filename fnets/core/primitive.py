@@ -112,7 +112,9 @@ class Primitive:
         if type(out) is _ndarray:
             return out
         if type(out) in _SCALAR_RESULTS and all([type(a) in PYTHON_SCALARS for a in args]):
-            return out.item()  # a function of Python scalars gives a Python scalar, which stays weak in NumPy's promotion
+            return (
+                out.item()
+            )  # a function of Python scalars gives a Python scalar, which stays weak in NumPy's promotion
         return out
 
     def _explain(self, error: Exception, args: tuple, params: dict) -> None:

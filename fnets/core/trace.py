@@ -90,7 +90,9 @@ class Tracer:
     def _told(self) -> str:
         """What this tracer is, for error messages."""
         inside = f" of {self.trace.name}" if self.trace.name else ""
-        return f"a value of type {self.aval.str_short(short_dtypes=False)} that {self.trace.transform}{inside} is tracing"
+        return (
+            f"a value of type {self.aval.str_short(short_dtypes=False)} that {self.trace.transform}{inside} is tracing"
+        )
 
     def _value_for(self, error: type[Exception], asked: str, fix: str) -> Any:
         check_alive(self)
@@ -205,4 +207,15 @@ def is_weak(x: Any) -> bool:
     return type(x) in WEAK_AVALS or (isinstance(x, Tracer) and x.aval.weak_type)
 
 
-__all__ = ["NodeId", "Trace", "Tracer", "check_alive", "dtype_of", "is_weak", "next_id", "shape_of", "typeof", "user_location"]
+__all__ = [
+    "NodeId",
+    "Trace",
+    "Tracer",
+    "check_alive",
+    "dtype_of",
+    "is_weak",
+    "next_id",
+    "shape_of",
+    "typeof",
+    "user_location",
+]

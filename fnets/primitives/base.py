@@ -116,7 +116,9 @@ def _convert_impl(x: Any, new_dtype: np.dtype) -> Any:
         if x.dtype.kind == "c" and new_dtype.kind != "c":
             x = x.real != 0 if new_dtype.kind == "b" else x.real
         return x.astype(new_dtype, copy=False)
-    return np.array(x.real if isinstance(x, complex) and new_dtype.kind != "c" else x, new_dtype)  # an array: no longer weak
+    return np.array(
+        x.real if isinstance(x, complex) and new_dtype.kind != "c" else x, new_dtype
+    )  # an array: no longer weak
 
 
 convert_element_type_p.impl = _convert_impl
@@ -164,7 +166,10 @@ def _reshape_abstract(a: ShapedArray, new_sizes: tuple[int, ...]) -> ShapedArray
 
 reshape_p.impl = lambda x, new_sizes: x.reshape(new_sizes)
 reshape_p.abstract = _reshape_abstract
-reshape_p.batch = lambda size, vals, dims, new_sizes: (reshape(move_dim(vals[0], dims[0], 0, size), (size, *new_sizes)), 0)
+reshape_p.batch = lambda size, vals, dims, new_sizes: (
+    reshape(move_dim(vals[0], dims[0], 0, size), (size, *new_sizes)),
+    0,
+)
 linear(reshape_p, lambda ct, aval, new_sizes: reshape(ct, aval.shape))
 reshape_p.lower["numpy"] = lambda cg, eqn, args, out: f"{args[0]}.reshape({eqn.params['new_sizes']})"
 
@@ -193,7 +198,9 @@ def inverse_permutation(permutation: Sequence[int]) -> tuple[int, ...]:
 
 def _transpose_abstract(a: ShapedArray, permutation: tuple[int, ...]) -> ShapedArray:
     if sorted(permutation) != list(range(a.ndim)):
-        raise AxisError(f"[transpose] expected a permutation of {tuple(range(a.ndim))} for shape {a.shape}, got {permutation}.")
+        raise AxisError(
+            f"[transpose] expected a permutation of {tuple(range(a.ndim))} for shape {a.shape}, got {permutation}."
+        )
     return ShapedArray([a.shape[i] for i in permutation], a.dtype)
 
 
@@ -288,7 +295,7 @@ def broadcast_to(x: Any, shape: tuple[int, ...]) -> Any:
 reduce_sum_p = Primitive("reduce_sum", kind="reduce")
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def sum_dtype(dtype: np.dtype) -> np.dtype:
     """NumPy's dtype of a sum or product: small integers and bools widen to 64 bits.
 
@@ -338,8 +345,13 @@ def _sum_impl(x: Any, axes: tuple[int, ...]) -> Any:
 reduce_sum_p.impl = _sum_impl
 reduce_sum_p.abstract = lambda a, axes: ShapedArray(reduced(a.shape, axes), sum_dtype(a.dtype))
 batch_reduction(reduce_sum_p)
-linear(reduce_sum_p, lambda ct, aval, axes: convert(broadcast_to(reshape(ct, kept(aval.shape, axes)), aval.shape), aval.dtype))
-reduce_sum_p.lower["numpy"] = lambda cg, eqn, args, out: f"{cg.const(_add_reduce, 'sum')}({args[0]}, {one_axis(eqn.params['axes'])})"
+linear(
+    reduce_sum_p,
+    lambda ct, aval, axes: convert(broadcast_to(reshape(ct, kept(aval.shape, axes)), aval.shape), aval.dtype),
+)
+reduce_sum_p.lower["numpy"] = lambda cg, eqn, args, out: (
+    f"{cg.const(_add_reduce, 'sum')}({args[0]}, {one_axis(eqn.params['axes'])})"
+)
 
 
 def reduce_sum(x: Any, axes: tuple[int, ...]) -> Any:
@@ -391,4 +403,6 @@ def require_float(x: Any, op: str, what: str) -> None:
     """Raise unless `x` has a float or complex dtype."""
     dtype = dtype_of(x)
     if not is_float(dtype):
-        raise DTypeError(f"[{op}] expected {what} of a float or complex dtype, got {dtype.name}. Convert it with x.astype('float32').")
+        raise DTypeError(
+            f"[{op}] expected {what} of a float or complex dtype, got {dtype.name}. Convert it with x.astype('float32')."
+        )

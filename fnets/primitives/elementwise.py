@@ -55,7 +55,7 @@ def broadcast_shapes(op: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(out)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def resolve_dtype(ufunc: np.ufunc, *kinds: Any) -> np.dtype:
     """The dtype that a ufunc gives for operand dtypes, Python types standing for weak operands."""
     return ufunc.resolve_dtypes((*kinds, *[None] * ufunc.nout))[len(kinds)]
@@ -96,7 +96,7 @@ def elementwise_batch(prim: Primitive) -> Callable:
                 return prim.bind(*vals, **params), d
         ndim = max([len(s) - (d is not None) for s, d in zip(shapes, dims)])
         aligned = []
-        for v, d, s in zip(vals, dims, shapes):
+        for v, d in zip(vals, dims):
             if d is not None:
                 v = move_dim(v, d, 0, size)
                 own = shape_of(v)
@@ -143,7 +143,9 @@ def unary(name: str, impl: Callable, deriv: Callable | None, like: np.ufunc | No
     return prim
 
 
-def linear_unary(name: str, impl: Callable, tangent: Callable, cotangent: Callable, like: np.ufunc | None = None, result: Any = None) -> Primitive:
+def linear_unary(
+    name: str, impl: Callable, tangent: Callable, cotangent: Callable, like: np.ufunc | None = None, result: Any = None
+) -> Primitive:
     """Declare a unary operation that is real-linear: tangent(t) forward, cotangent(ct, aval of x) in reverse."""
     prim = _declare(name, impl, like, result)
 
@@ -161,7 +163,9 @@ def linear_unary(name: str, impl: Callable, tangent: Callable, cotangent: Callab
     return prim
 
 
-def binary(name: str, impl: Callable, d0: Callable | None, d1: Callable | None, like: np.ufunc | None = None) -> Primitive:
+def binary(
+    name: str, impl: Callable, d0: Callable | None, d1: Callable | None, like: np.ufunc | None = None
+) -> Primitive:
     """Declare z = f(x, y). `d0(g, z, x, y)` is g * dz/dx, linear in g: it maps tangents forward and cotangents back. None: zero."""
     prim = _declare(name, impl, like, None)
     bind = prim.bind
@@ -296,7 +300,15 @@ log1p_p = unary("log1p", np.log1p, lambda y, x: reciprocal(add(x, 1)))
 sqrt_p = unary("sqrt", np.sqrt, lambda y, x: div(0.5, y))
 rsqrt_p = unary("rsqrt", special.rsqrt, lambda y, x: mul(div(y, x), -0.5), like=np.sqrt)
 cbrt_p = unary("cbrt", np.cbrt, lambda y, x: div(1 / 3, mul(y, y)))
-exp, exp2, expm1, log, log2, log10, log1p = exp_p.bind, exp2_p.bind, expm1_p.bind, log_p.bind, log2_p.bind, log10_p.bind, log1p_p.bind
+exp, exp2, expm1, log, log2, log10, log1p = (
+    exp_p.bind,
+    exp2_p.bind,
+    expm1_p.bind,
+    log_p.bind,
+    log2_p.bind,
+    log10_p.bind,
+    log1p_p.bind,
+)
 sqrt, rsqrt, cbrt = sqrt_p.bind, rsqrt_p.bind, cbrt_p.bind
 
 
@@ -331,7 +343,9 @@ def _integer_pow_impl(x: Any, y: int) -> Any:
 
 def _integer_pow_abstract(x: ShapedArray, y: int) -> ShapedArray:
     if y < 0 and x.dtype.kind in "iu":
-        raise DTypeError(f"[integer_pow] expected a float array for the negative power {y}, got {x.dtype.name}. Use x.astype('float32').")
+        raise DTypeError(
+            f"[integer_pow] expected a float array for the negative power {y}, got {x.dtype.name}. Use x.astype('float32')."
+        )
     dtype = x.dtype if x.weak_type else resolve_dtype(np.power, x.dtype, int)
     return ShapedArray(x.shape, dtype, x.weak_type)
 
@@ -350,7 +364,10 @@ def _integer_pow_vjp(active: tuple, x: Any, y: int) -> tuple:
 integer_pow_p.impl = _integer_pow_impl
 integer_pow_p.abstract = _integer_pow_abstract
 integer_pow_p.batch = lambda size, vals, dims, y: (integer_pow(vals[0], y), dims[0])
-integer_pow_p.jvp = lambda primals, tangents, y: (integer_pow(primals[0], y), mul(tangents[0], _integer_pow_slope(primals[0], y)))
+integer_pow_p.jvp = lambda primals, tangents, y: (
+    integer_pow(primals[0], y),
+    mul(tangents[0], _integer_pow_slope(primals[0], y)),
+)
 integer_pow_p.vjp = _integer_pow_vjp
 
 
@@ -420,14 +437,18 @@ def _zeta_jvp(primals: Sequence, tangents: Sequence) -> tuple:
     s, q = primals
     z = zeta(s, q)
     if tangents[0] is not None:
-        raise DTypeError("[zeta] expected a constant first argument, got one that is differentiated: zeta has no derivative in s here.")
+        raise DTypeError(
+            "[zeta] expected a constant first argument, got one that is differentiated: zeta has no derivative in s here."
+        )
     return z, like_tangent(_zeta_d1(tangents[1], z, s, q), z)
 
 
 def _zeta_vjp(active: tuple, s: Any, q: Any) -> tuple:
     z = zeta(s, q)
     if 0 in active:
-        raise DTypeError("[zeta] expected a constant first argument, got one that is differentiated: zeta has no derivative in s here.")
+        raise DTypeError(
+            "[zeta] expected a constant first argument, got one that is differentiated: zeta has no derivative in s here."
+        )
     aval = typeof(q)
     return z, lambda ct: (fit(_zeta_d1(ct, z, s, q), aval),)
 
@@ -458,23 +479,43 @@ def _share(x: Any, z: Any) -> Any:
 
 # ------------------------------------------------------------------ rounding, comparison, logic
 
-floor_p, ceil_p, trunc_p, rint_p = (predicate(n, f) for n, f in (("floor", np.floor), ("ceil", np.ceil), ("trunc", np.trunc), ("round", np.rint)))
+floor_p, ceil_p, trunc_p, rint_p = (
+    predicate(n, f) for n, f in (("floor", np.floor), ("ceil", np.ceil), ("trunc", np.trunc), ("round", np.rint))
+)
 floor, ceil, trunc, rint = floor_p.bind, ceil_p.bind, trunc_p.bind, rint_p.bind
 eq_p, ne_p, lt_p = predicate("eq", np.equal), predicate("ne", np.not_equal), predicate("lt", np.less)
 le_p, gt_p, ge_p = predicate("le", np.less_equal), predicate("gt", np.greater), predicate("ge", np.greater_equal)
 eq, ne, lt, le, gt, ge = eq_p.bind, ne_p.bind, lt_p.bind, le_p.bind, gt_p.bind, ge_p.bind
 logical_and_p, logical_or_p = predicate("logical_and", np.logical_and), predicate("logical_or", np.logical_or)
 logical_xor_p, logical_not_p = predicate("logical_xor", np.logical_xor), predicate("logical_not", np.logical_not)
-logical_and, logical_or, logical_xor, logical_not = logical_and_p.bind, logical_or_p.bind, logical_xor_p.bind, logical_not_p.bind
-and_p, or_p, xor_p, not_p = (predicate(n, f) for n, f in (("and", np.bitwise_and), ("or", np.bitwise_or), ("xor", np.bitwise_xor), ("not", np.invert)))
+logical_and, logical_or, logical_xor, logical_not = (
+    logical_and_p.bind,
+    logical_or_p.bind,
+    logical_xor_p.bind,
+    logical_not_p.bind,
+)
+and_p, or_p, xor_p, not_p = (
+    predicate(n, f)
+    for n, f in (("and", np.bitwise_and), ("or", np.bitwise_or), ("xor", np.bitwise_xor), ("not", np.invert))
+)
 bitwise_and, bitwise_or, bitwise_xor, bitwise_not = and_p.bind, or_p.bind, xor_p.bind, not_p.bind
 shift_left_p, shift_right_p = predicate("shift_left", np.left_shift), predicate("shift_right", np.right_shift)
 shift_left, shift_right = shift_left_p.bind, shift_right_p.bind
-is_finite_p, is_nan_p, is_inf_p = predicate("is_finite", np.isfinite), predicate("is_nan", np.isnan), predicate("is_inf", np.isinf)
+is_finite_p, is_nan_p, is_inf_p = (
+    predicate("is_finite", np.isfinite),
+    predicate("is_nan", np.isnan),
+    predicate("is_inf", np.isinf),
+)
 signbit_p, nextafter_p = predicate("signbit", np.signbit), predicate("nextafter", np.nextafter)
 population_count_p = predicate("population_count", lambda x: np.bitwise_count(x).astype(x.dtype), like=np.positive)
 gcd_p, lcm_p = predicate("gcd", np.gcd), predicate("lcm", np.lcm)
-is_finite, is_nan, is_inf, signbit, nextafter = is_finite_p.bind, is_nan_p.bind, is_inf_p.bind, signbit_p.bind, nextafter_p.bind
+is_finite, is_nan, is_inf, signbit, nextafter = (
+    is_finite_p.bind,
+    is_nan_p.bind,
+    is_inf_p.bind,
+    signbit_p.bind,
+    nextafter_p.bind,
+)
 population_count, gcd, lcm = population_count_p.bind, gcd_p.bind, lcm_p.bind
 
 
@@ -517,7 +558,7 @@ def _select_abstract(c: ShapedArray, x: ShapedArray, y: ShapedArray) -> ShapedAr
     return ShapedArray(shape, dtype, weak and c.weak_type)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _promote(a: Any, b: Any) -> np.dtype:
     return np.result_type(*[k(0) if isinstance(k, type) else k for k in (a, b)])
 
@@ -618,9 +659,14 @@ def _complex_parts(name: str, impl: Callable, tangent: Callable, cotangent: Call
     return prim
 
 
-real_p = _complex_parts("real", np.real, lambda t: real(t), lambda ct, aval: convert(ct, aval.dtype) if aval.dtype.kind == "c" else ct)
+real_p = _complex_parts(
+    "real", np.real, lambda t: real(t), lambda ct, aval: convert(ct, aval.dtype) if aval.dtype.kind == "c" else ct
+)
 imag_p = _complex_parts(
-    "imag", np.imag, lambda t: imag(t), lambda ct, aval: complex_(fill_like(ct, 0), neg(ct)) if aval.dtype.kind == "c" else mul(ct, 0)
+    "imag",
+    np.imag,
+    lambda t: imag(t),
+    lambda ct, aval: complex_(fill_like(ct, 0), neg(ct)) if aval.dtype.kind == "c" else mul(ct, 0),
 )
 conj_p = linear_unary("conj", np.conjugate, lambda t: conj(t), lambda ct, aval: conj(ct))
 real, imag, conj = real_p.bind, imag_p.bind, conj_p.bind

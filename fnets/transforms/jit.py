@@ -37,7 +37,9 @@ jit_p.impl = lambda *args, jaxpr, name, backend: compiled(jaxpr, backend)(*args)
 jit_p.abstract = lambda *avals, jaxpr, name, backend: [v.aval for v in jaxpr.outvars]
 jit_p.jvp = lambda primals, tangents, jaxpr, name, backend: call_jvp(_bind_jit(name, backend), primals, tangents, jaxpr)
 jit_p.vjp = lambda active, *args, jaxpr, name, backend: call_vjp(_bind_jit(name, backend), active, args, jaxpr)
-jit_p.batch = lambda size, vals, dims, jaxpr, name, backend: call_batch(_bind_jit(name, backend), size, vals, dims, jaxpr)
+jit_p.batch = lambda size, vals, dims, jaxpr, name, backend: call_batch(
+    _bind_jit(name, backend), size, vals, dims, jaxpr
+)
 
 
 class CacheInfo(NamedTuple):
@@ -74,10 +76,14 @@ def _static_positions(fun: Callable, argnums: Any, argnames: Any) -> tuple[tuple
     names = [argnames] if isinstance(argnames, str) else list(argnames or ())
     for i in nums:
         if not isinstance(i, (int, np.integer)) or isinstance(i, bool):
-            raise ArgumentError(f"[jit] expected static_argnums to be ints, got {argnums!r}. Use static_argnums=(0, 1).")
+            raise ArgumentError(
+                f"[jit] expected static_argnums to be ints, got {argnums!r}. Use static_argnums=(0, 1)."
+            )
     for n in names:
         if not isinstance(n, str):
-            raise ArgumentError(f"[jit] expected static_argnames to be strings, got {argnames!r}. Use static_argnames=('n',).")
+            raise ArgumentError(
+                f"[jit] expected static_argnames to be strings, got {argnames!r}. Use static_argnames=('n',)."
+            )
     try:
         parameters = list(inspect.signature(fun).parameters.values())
     except (ValueError, TypeError):
@@ -93,7 +99,9 @@ def _static_positions(fun: Callable, argnums: Any, argnames: Any) -> tuple[tuple
             )
     for n in names:
         if not any_keyword and n not in known:
-            raise ArgumentError(f"[jit] expected static_argnames out of {sorted(known)}, the arguments of {name_of(fun)}, got {n!r}.")
+            raise ArgumentError(
+                f"[jit] expected static_argnames out of {sorted(known)}, the arguments of {name_of(fun)}, got {n!r}."
+            )
     nums = [i % len(positional) if i < 0 and positional and not starred else i for i in nums]
     if names and not nums:
         nums = [positional.index(n) for n in names if n in positional]
@@ -183,7 +191,9 @@ def jit(
     static_nums, static_names = _static_positions(fun, static_argnums, static_argnames)
     donate_nums, donate_names = _static_positions(fun, donate_argnums, donate_argnames)
     if set(static_nums) & set(donate_nums):
-        raise ArgumentError(f"[jit] expected static and donated arguments to differ, got {static_nums} and {donate_nums}.")
+        raise ArgumentError(
+            f"[jit] expected static and donated arguments to differ, got {static_nums} and {donate_nums}."
+        )
     function: Callable = fun
     name = name_of(fun)
     options = (static_nums, static_names, donate_nums, donate_names, backend)
@@ -225,8 +235,16 @@ def jit(
         jaxpr = stage(flat, [typeof(x) for x in leaves], name)
         hoisted = [(v, c) for v, c in zip(jaxpr.constvars, jaxpr.consts) if isinstance(c, Tracer)]
         kept = [(v, _freeze(c)) for v, c in zip(jaxpr.constvars, jaxpr.consts) if not isinstance(c, Tracer)]
-        jaxpr = Jaxpr([v for v, _ in kept], [c for _, c in kept], [*[v for v, _ in hoisted], *jaxpr.invars], jaxpr.eqns, jaxpr.outvars)
-        run = compiled(jaxpr, backend, own_outputs=True, donated=donated_leaves(spec, static)) if not hoisted else _never
+        jaxpr = Jaxpr(
+            [v for v, _ in kept],
+            [c for _, c in kept],
+            [*[v for v, _ in hoisted], *jaxpr.invars],
+            jaxpr.eqns,
+            jaxpr.outvars,
+        )
+        run = (
+            compiled(jaxpr, backend, own_outputs=True, donated=donated_leaves(spec, static)) if not hoisted else _never
+        )
         return _Entry(jaxpr, run, out_spec, tuple(c for _, c in hoisted), name)
 
     def donated_leaves(spec: Any, static: tuple | None) -> tuple[int, ...]:
@@ -234,7 +252,9 @@ def jit(
             return ()
         dynamic = iter(range(spec_size(spec)))
         args, kwargs = unflatten(spec, list(dynamic))
-        positions = [i for i in range(static[0]) if i not in dict(static[1])] if static is not None else range(len(args))
+        positions = (
+            [i for i in range(static[0]) if i not in dict(static[1])] if static is not None else range(len(args))
+        )
         chosen = [a for i, a in zip(positions, args) if i in donate_nums]
         chosen += [v for k, v in kwargs.items() if k in donate_names]
         return tuple(tree.leaves(chosen))

@@ -68,7 +68,9 @@ class JVPTrace(Trace):
         return out if tangent is None else JVPTracer(self, out, tangent)
 
 
-def jvp_flat(f: Callable[..., Sequence[Any]], primals: Sequence[Any], tangents: Sequence[Any], name: str = "") -> tuple[list, list, JVPTrace]:
+def jvp_flat(
+    f: Callable[..., Sequence[Any]], primals: Sequence[Any], tangents: Sequence[Any], name: str = ""
+) -> tuple[list, list, JVPTrace]:
     """Run a flat function forward; a tangent may be None, going in and coming out."""
     with JVPTrace(name) as trace:
         outs = f(*[p if t is None else JVPTracer(trace, p, t) for p, t in zip(primals, tangents)])
@@ -98,7 +100,9 @@ def jvp(fun: Callable, primals: Sequence[Any], tangents: Sequence[Any], has_aux:
     check_callable("jvp", fun)
     for name, part in (("primals", primals), ("tangents", tangents)):
         if not isinstance(part, (tuple, list)):
-            raise ArgumentError(f"[jvp] expected {name} to be a tuple or list of arguments, got {type(part).__name__}. Write jvp(f, (x,), (t,)).")
+            raise ArgumentError(
+                f"[jvp] expected {name} to be a tuple or list of arguments, got {type(part).__name__}. Write jvp(f, (x,), (t,))."
+            )
     leaves, spec = tree.flatten_spec(tuple(primals))
     t_leaves, t_spec = tree.flatten_spec(tuple(tangents))
     if spec != t_spec:
@@ -115,7 +119,9 @@ def jvp(fun: Callable, primals: Sequence[Any], tangents: Sequence[Any], has_aux:
         out = fun(*tree.unflatten_spec(spec, xs))
         if has_aux:
             if not isinstance(out, tuple) or len(out) != 2:
-                raise ArgumentError(f"[jvp] expected the function to return a pair (value, aux) with has_aux=True, got {type(out).__name__}.")
+                raise ArgumentError(
+                    f"[jvp] expected the function to return a pair (value, aux) with has_aux=True, got {type(out).__name__}."
+                )
             out, aux = out
         outs, out_spec = tree.flatten_spec(out)
         check_data("jvp", outs, lambda: [f"result{p}" for p in leaf_paths(out)])
@@ -142,7 +148,9 @@ def _tangent_for(primal: Any, tangent: Any, i: int, primals: Any) -> Any:
         return convert(tangent, p.dtype)
     if t.dtype != p.dtype and not p.weak_type:
         if not np.can_cast(t.dtype, p.dtype, "same_kind"):
-            raise DTypeError(f"[jvp] expected a tangent of dtype {p.dtype.name}, as its primal, got {t.dtype.name}. Use tangent.astype(...).")
+            raise DTypeError(
+                f"[jvp] expected a tangent of dtype {p.dtype.name}, as its primal, got {t.dtype.name}. Use tangent.astype(...)."
+            )
         return convert(tangent, p.dtype)
     return float(tangent) if type(tangent) is int else tangent
 
@@ -158,7 +166,9 @@ def jvp_jaxpr(jaxpr: Jaxpr, nonzero: tuple[bool, ...]) -> tuple[Jaxpr, tuple[boo
         return trace.finish([*outs, *[t for t in out_tangents if t is not None]]), given
 
 
-def call_jvp(call: Callable[..., list], primals: Sequence[Any], tangents: Sequence[Any], jaxpr: Jaxpr) -> tuple[list, list]:
+def call_jvp(
+    call: Callable[..., list], primals: Sequence[Any], tangents: Sequence[Any], jaxpr: Jaxpr
+) -> tuple[list, list]:
     """The jvp rule shared by primitives that run one jaxpr."""
     doubled, given = jvp_jaxpr(jaxpr, tuple(t is not None for t in tangents))
     n = len(jaxpr.outvars)

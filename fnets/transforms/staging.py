@@ -14,7 +14,7 @@ import numpy as np
 from fnets import config, tree
 from fnets.core.avals import WEAK_AVALS, ShapedArray, ShapeDtypeStruct
 from fnets.core.check import check_jaxpr
-from fnets.core.ir import Atom, Eqn, Jaxpr, Literal, Var
+from fnets.core.ir import Atom, Eqn, Jaxpr, Literal, Var, drop_dead
 from fnets.core.primitive import Primitive
 from fnets.core.trace import Trace, Tracer, check_alive, typeof
 from fnets.errors import ArgumentError, user_location
@@ -31,7 +31,6 @@ class JaxprTracer(Tracer):
         self.aval = aval
         self.var = var
         self.where = where
-
 
     @classmethod
     def scalar(cls, trace: JaxprTrace, x: np.ndarray) -> JaxprTracer:
@@ -101,37 +100,10 @@ class JaxprTrace(Trace):
     def finish(self, outs: Sequence[Any]) -> Jaxpr:
         """The jaxpr of what was recorded, without the equations that no result needs."""
         outvars = [self.atom(o) for o in outs]
-        eqns, live = drop_dead(self.eqns, outvars)
-        consts = [(v, c) for v, c in zip(self.constvars, self.consts) if v in live]
-        jaxpr = Jaxpr([v for v, _ in consts], [c for _, c in consts], self.invars, eqns, outvars)
+        jaxpr = drop_dead(Jaxpr(self.constvars, self.consts, self.invars, self.eqns, outvars))
         if config.read("check_jaxprs"):
             check_jaxpr(jaxpr)
         return jaxpr
-
-
-def drop_dead(eqns: Sequence[Eqn], outvars: Sequence[Atom]) -> tuple[list[Eqn], set[Var]]:
-    """The equations that `outvars` or an effect need, and the variables that are read."""
-    live = {v for v in outvars if type(v) is Var}
-    needed = []
-    for e in reversed(eqns):
-        if has_effect(e) or any([v in live for v in e.outvars]):
-            needed.append(e)
-            live.update([v for v in e.invars if type(v) is Var])
-    needed.reverse()
-    return needed, live
-
-
-def has_effect(eqn: Eqn) -> bool:
-    """True if an equation must stay although nobody reads its results."""
-    if eqn.prim.effectful:
-        return True
-    return any(
-        item.effectful
-        for value in eqn.params.values()
-        if type(value) in (Jaxpr, tuple)
-        for item in (value if type(value) is tuple else (value,))
-        if type(item) is Jaxpr
-    )
 
 
 def stage(f: Callable[..., Sequence[Any]], avals: Sequence[ShapedArray], name: str = "") -> Jaxpr:
@@ -188,7 +160,9 @@ def check_callable(op: str, f: Any) -> None:
         )
 
 
-def make_jaxpr(fun: Callable, static_argnums: int | Sequence[int] = (), axis_env: Any = None, return_shape: bool = False) -> Callable:
+def make_jaxpr(
+    fun: Callable, static_argnums: int | Sequence[int] = (), axis_env: Any = None, return_shape: bool = False
+) -> Callable:
     """A function that returns the jaxpr of `fun` for given arguments (arrays, numbers or `ShapeDtypeStruct`s) instead of running it.
 
     Args:

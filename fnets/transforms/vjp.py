@@ -195,7 +195,9 @@ class Tape:
         return out
 
 
-def vjp_flat(f: Callable[..., Sequence[Any]], args: Sequence[Any], wrt: Sequence[int], name: str = "") -> tuple[list[Any], Tape]:
+def vjp_flat(
+    f: Callable[..., Sequence[Any]], args: Sequence[Any], wrt: Sequence[int], name: str = ""
+) -> tuple[list[Any], Tape]:
     """Run a flat function, differentiating with respect to the arguments at positions `wrt`."""
     inputs = list(args)
     leaves = []
@@ -220,11 +222,15 @@ def vjp_flat(f: Callable[..., Sequence[Any]], args: Sequence[Any], wrt: Sequence
 # ------------------------------------------------------------------ the user's functions
 
 
-def _check_float_leaves(op: str, leaves: Sequence[Any], paths: Callable[[], Sequence[str]], holomorphic: bool, allow_int: bool) -> None:
+def _check_float_leaves(
+    op: str, leaves: Sequence[Any], paths: Callable[[], Sequence[str]], holomorphic: bool, allow_int: bool
+) -> None:
     for i, x in enumerate(leaves):
         dtype = dtype_of(x)
         if holomorphic and dtype.kind != "c":
-            raise DTypeError(f"[{op}] expected complex inputs with holomorphic=True, got {dtype.name} at {paths()[i]}. Use x.astype('complex64').")
+            raise DTypeError(
+                f"[{op}] expected complex inputs with holomorphic=True, got {dtype.name} at {paths()[i]}. Use x.astype('complex64')."
+            )
         if not is_float(dtype):
             if allow_int and dtype.kind in "iub":
                 continue
@@ -255,10 +261,14 @@ def _positions(op: str, argnums: int | Sequence[int], nargs: int) -> list[int]:
 def _check_argnums(op: str, argnums: Any) -> None:
     entries = argnums if isinstance(argnums, (tuple, list)) else (argnums,)
     if not all(isinstance(i, (int, np.integer)) and not isinstance(i, bool) for i in entries):
-        raise ArgumentError(f"[{op}] expected argnums to be an int or a sequence of ints, got {argnums!r}. Use argnums=0 or argnums=(0, 1).")
+        raise ArgumentError(
+            f"[{op}] expected argnums to be an int or a sequence of ints, got {argnums!r}. Use argnums=0 or argnums=(0, 1)."
+        )
 
 
-def split_arguments(op: str, argnums: int | Sequence[int], args: tuple, holomorphic: bool = False, allow_int: bool = False) -> tuple:
+def split_arguments(
+    op: str, argnums: int | Sequence[int], args: tuple, holomorphic: bool = False, allow_int: bool = False
+) -> tuple:
     """The differentiated part of `args`: (flat leaves, spec, function that puts new leaves back into the arguments)."""
     if type(argnums) is int:
         position = argnums if 0 <= argnums < len(args) else _positions(op, argnums, len(args))[0]
@@ -290,7 +300,9 @@ def split_arguments(op: str, argnums: int | Sequence[int], args: tuple, holomorp
 def _unpack_aux(op: str, out: Any) -> tuple[Any, Any]:
     if not isinstance(out, tuple) or len(out) != 2:
         got = f"a tuple of {len(out)}" if isinstance(out, tuple) else type(out).__name__
-        raise ArgumentError(f"[{op}] expected the function to return a pair (value, aux) with has_aux=True, got {got}. Return `value, aux`.")
+        raise ArgumentError(
+            f"[{op}] expected the function to return a pair (value, aux) with has_aux=True, got {got}. Return `value, aux`."
+        )
     return out
 
 
@@ -357,7 +369,9 @@ def grad(
     return gradient
 
 
-def _value_and_grad(op: str, fun: Callable, argnums: Any, has_aux: bool, holomorphic: bool, allow_int: bool) -> Callable:
+def _value_and_grad(
+    op: str, fun: Callable, argnums: Any, has_aux: bool, holomorphic: bool, allow_int: bool
+) -> Callable:
     @functools.wraps(fun)
     def both(*args: Any, **kwargs: Any) -> Any:
         leaves, spec, rebuild = split_arguments(op, argnums, args, holomorphic, allow_int)
@@ -378,7 +392,7 @@ def _value_and_grad(op: str, fun: Callable, argnums: Any, has_aux: bool, holomor
         grads = tape.pull_arrays((seed,), consume=True)
         if len(grads) != len(leaves):
             it = dict(zip(wrt, grads))
-            grads = [it.get(i, None) if i in it else np.zeros(shape_of(x), bool) for i, x in enumerate(leaves)]
+            grads = [it.get(i) if i in it else np.zeros(shape_of(x), bool) for i, x in enumerate(leaves)]
         gradient = tree.unflatten_spec(spec, grads)
         return ((value, aux), gradient) if has_aux else (value, gradient)
 
@@ -400,7 +414,11 @@ def _scalar_seed(op: str, value: Any, holomorphic: bool) -> Any:
     if not is_float(aval.dtype) or (aval.dtype.kind == "c" and not holomorphic):
         raise DTypeError(
             f"[{op}] expected the function to return a {'complex' if holomorphic else 'real float'} scalar, got {aval.dtype.name}. "
-            + ("Pass holomorphic=True if it is holomorphic, or return its real part." if aval.dtype.kind == "c" else "Return a float.")
+            + (
+                "Pass holomorphic=True if it is holomorphic, or return its real part."
+                if aval.dtype.kind == "c"
+                else "Return a float."
+            )
         )
     return 1.0 if aval.weak_type else aval.dtype.type(1)
 
@@ -444,11 +462,15 @@ def vjp(fun: Callable, *primals: Any, has_aux: bool = False, reduce_axes: Sequen
 
     def vjp_fun(*cotangents: Any) -> tuple:
         if len(cotangents) != 1:
-            raise ArgumentError(f"[vjp] expected one cotangent (a tree like the function's result), got {len(cotangents)}. Pass a tuple for a tuple.")
+            raise ArgumentError(
+                f"[vjp] expected one cotangent (a tree like the function's result), got {len(cotangents)}. Pass a tuple for a tuple."
+            )
         cts = _matching_cotangents(cotangents[0], out_spec, out_avals)
         it = iter(tape.pull_arrays(cts))
         active = set(wrt)
-        return tree.unflatten_spec(spec, [next(it) if i in active else np.zeros(shape_of(x), dtype_of(x)) for i, x in enumerate(leaves)])
+        return tree.unflatten_spec(
+            spec, [next(it) if i in active else np.zeros(shape_of(x), dtype_of(x)) for i, x in enumerate(leaves)]
+        )
 
     value = tree.unflatten_spec(out_spec, values)
     return (value, vjp_fun, aux) if has_aux else (value, vjp_fun)
@@ -465,13 +487,17 @@ def _matching_cotangents(ct: Any, out_spec: Any, out_avals: Sequence[ShapedArray
     for c, aval in zip(cts, out_avals):
         have = typeof(c)
         if have.shape != aval.shape:
-            raise ShapeError(f"[vjp] expected a cotangent of shape {aval.shape}, as the result, got {have.shape}. Use fnp.ones_like(result) or broadcast it.")
+            raise ShapeError(
+                f"[vjp] expected a cotangent of shape {aval.shape}, as the result, got {have.shape}. Use fnp.ones_like(result) or broadcast it."
+            )
         if not is_float(aval.dtype):
             out.append(None)
             continue
         if not have.weak_type and have.dtype != aval.dtype and not aval.weak_type:
             if not np.can_cast(have.dtype, aval.dtype, "same_kind"):
-                raise DTypeError(f"[vjp] expected a cotangent of dtype {aval.dtype.name}, as the result, got {have.dtype.name}. Use ct.astype(...).")
+                raise DTypeError(
+                    f"[vjp] expected a cotangent of dtype {aval.dtype.name}, as the result, got {have.dtype.name}. Use ct.astype(...)."
+                )
             c = convert(c, aval.dtype)
         elif have.weak_type and not aval.weak_type:
             c = convert(c, aval.dtype)
@@ -497,14 +523,30 @@ def vjp_jaxpr(jaxpr: Jaxpr, wrt: tuple[int, ...]) -> tuple[Jaxpr, Jaxpr, tuple[b
         given = tuple(b is not None for b in back)
         backward_jaxpr = younger.finish([b for b in back if b is not None])
         residuals = [c for c in backward_jaxpr.consts if isinstance(c, Tracer) and c.trace is older]
-        kept = [(v, c) for v, c in zip(backward_jaxpr.constvars, backward_jaxpr.consts) if not (isinstance(c, Tracer) and c.trace is older)]
-        residual_vars = [v for v, c in zip(backward_jaxpr.constvars, backward_jaxpr.consts) if isinstance(c, Tracer) and c.trace is older]
+        kept = [
+            (v, c)
+            for v, c in zip(backward_jaxpr.constvars, backward_jaxpr.consts)
+            if not (isinstance(c, Tracer) and c.trace is older)
+        ]
+        residual_vars = [
+            v
+            for v, c in zip(backward_jaxpr.constvars, backward_jaxpr.consts)
+            if isinstance(c, Tracer) and c.trace is older
+        ]
         forward = older.finish([*outs, *residuals])
-        bwd = Jaxpr([v for v, _ in kept], [c for _, c in kept], [*residual_vars, *backward_jaxpr.invars], backward_jaxpr.eqns, backward_jaxpr.outvars)
+        bwd = Jaxpr(
+            [v for v, _ in kept],
+            [c for _, c in kept],
+            [*residual_vars, *backward_jaxpr.invars],
+            backward_jaxpr.eqns,
+            backward_jaxpr.outvars,
+        )
     return forward, bwd, given
 
 
-def call_vjp(call: Callable[..., list], active: Sequence[int], args: Sequence[Any], jaxpr: Jaxpr) -> tuple[list, Callable | None]:
+def call_vjp(
+    call: Callable[..., list], active: Sequence[int], args: Sequence[Any], jaxpr: Jaxpr
+) -> tuple[list, Callable | None]:
     """The vjp rule shared by primitives that run one jaxpr: `call(jaxpr, *args)` runs the forward and the backward part."""
     fwd, bwd, given = vjp_jaxpr(jaxpr, tuple(active))
     n = len(jaxpr.outvars)
@@ -520,4 +562,3 @@ def call_vjp(call: Callable[..., list], active: Sequence[int], args: Sequence[An
         return [next(it) if g else None for g in given]
 
     return outs, pull
-

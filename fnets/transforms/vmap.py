@@ -63,7 +63,14 @@ class BatchTrace(Trace):
         return out if dim is None else BatchTracer(self, out, dim)
 
 
-def vmap_flat(f: Callable[..., Sequence[Any]], args: Sequence[Any], dims: Sequence[int | None], size: int, name: str = "", axis_name: Any = None) -> list:
+def vmap_flat(
+    f: Callable[..., Sequence[Any]],
+    args: Sequence[Any],
+    dims: Sequence[int | None],
+    size: int,
+    name: str = "",
+    axis_name: Any = None,
+) -> list:
     """Run a flat function on batched arguments; returns pairs `(value, dim)`, dim None where the batch does not matter."""
     with BatchTrace(size, name, axis_name) as trace:
         outs = f(*[a if d is None else BatchTracer(trace, a, d) for a, d in zip(args, dims)])
@@ -94,7 +101,9 @@ def vmap(
     if isinstance(in_axes, list):
         in_axes = tuple(in_axes)
     if not all(isinstance(a, (int, np.integer)) for a in tree.leaves((in_axes, out_axes))):
-        raise ArgumentError(f"[vmap] expected in_axes and out_axes to hold ints and None, got {in_axes!r} and {out_axes!r}.")
+        raise ArgumentError(
+            f"[vmap] expected in_axes and out_axes to hold ints and None, got {in_axes!r} and {out_axes!r}."
+        )
 
     @functools.wraps(fun)
     def batched(*args: Any, **kwargs: Any) -> Any:
@@ -140,33 +149,49 @@ def _checked_dim(x: Any, dim: int, i: int, paths: Callable[[], Sequence[str]]) -
     return dim % ndim
 
 
-def _axis_size(leaves: Sequence[Any], dims: Sequence[int | None], axis_size: int | None, paths: Callable[[], Sequence[str]]) -> int:
+def _axis_size(
+    leaves: Sequence[Any], dims: Sequence[int | None], axis_size: int | None, paths: Callable[[], Sequence[str]]
+) -> int:
     sizes = {shape_of(x)[d] for x, d in zip(leaves, dims) if d is not None}
     if axis_size is not None:
         sizes.add(axis_size)
     if len(sizes) == 1:
         return sizes.pop()
     if not sizes:
-        raise ArgumentError("[vmap] expected at least one mapped argument, got in_axes that are all None. Map one, or pass axis_size=n.")
-    told = ", ".join(f"{shape_of(x)[d]} (axis {d} of {p}, shape {shape_of(x)})" for x, d, p in zip(leaves, dims, paths()) if d is not None)
+        raise ArgumentError(
+            "[vmap] expected at least one mapped argument, got in_axes that are all None. Map one, or pass axis_size=n."
+        )
+    told = ", ".join(
+        f"{shape_of(x)[d]} (axis {d} of {p}, shape {shape_of(x)})"
+        for x, d, p in zip(leaves, dims, paths())
+        if d is not None
+    )
     asked = "" if axis_size is None else f" and axis_size={axis_size}"
-    raise ShapeError(f"[vmap] expected mapped axes of one length, got {told}{asked}. Use in_axes=None for what is not mapped.")
+    raise ShapeError(
+        f"[vmap] expected mapped axes of one length, got {told}{asked}. Use in_axes=None for what is not mapped."
+    )
 
 
 def _placed(value: Any, dim: int | None, wanted: int | None, size: int) -> Any:
     """A result with its batch dimension where `out_axes` asks for it."""
     if wanted is None:
         if dim is not None:
-            raise ArgumentError("[vmap] expected a result that does not depend on the mapped axis for out_axes=None, got one that does. Use out_axes=0.")
+            raise ArgumentError(
+                "[vmap] expected a result that does not depend on the mapped axis for out_axes=None, got one that does. Use out_axes=0."
+            )
         return value
     ndim = len(shape_of(value)) + (dim is None)
     if not -ndim <= wanted < ndim:
-        raise AxisError(f"[vmap] expected out_axes between {-ndim} and {ndim - 1} for a result with {ndim} axes, got {wanted}.")
+        raise AxisError(
+            f"[vmap] expected out_axes between {-ndim} and {ndim - 1} for a result with {ndim} axes, got {wanted}."
+        )
     return owned(move_dim(value, dim, wanted % ndim, size))
 
 
 @weak_memo
-def batch_jaxpr(jaxpr: Jaxpr, size: int, dims: tuple[int | None, ...], force: tuple[bool, ...]) -> tuple[Jaxpr, tuple[bool, ...]]:
+def batch_jaxpr(
+    jaxpr: Jaxpr, size: int, dims: tuple[int | None, ...], force: tuple[bool, ...]
+) -> tuple[Jaxpr, tuple[bool, ...]]:
     """The jaxpr of the vectorised program, batch dimensions in front; and which outputs are batched (those of `force` always are)."""
     with JaxprTrace("vmap") as trace:
         inputs = []
@@ -178,7 +203,9 @@ def batch_jaxpr(jaxpr: Jaxpr, size: int, dims: tuple[int | None, ...], force: tu
         return trace.finish(outs), tuple(d is not None or f for (_, d), f in zip(pairs, force))
 
 
-def call_batch(call: Callable[..., list], size: int, vals: Sequence[Any], dims: Sequence[int | None], jaxpr: Jaxpr) -> tuple[list, list]:
+def call_batch(
+    call: Callable[..., list], size: int, vals: Sequence[Any], dims: Sequence[int | None], jaxpr: Jaxpr
+) -> tuple[list, list]:
     """The batch rule shared by primitives that run one jaxpr."""
     batched, out_batched = batch_jaxpr(jaxpr, size, tuple(dims), (False,) * len(jaxpr.outvars))
     return call(batched, *vals), [0 if b else None for b in out_batched]
