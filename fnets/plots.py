@@ -1,5 +1,6 @@
 """Figures of images, losses and weights, made without a display or global state. Lives here: functions that return a
-matplotlib `Figure`; save it with `figure.savefig(path)`. May import fnets.tree and fnets.errors; matplotlib on use."""
+matplotlib `Figure`, for `figure.savefig(path)` or, after `%matplotlib inline`, for a notebook. May import fnets.tree and
+fnets.errors; matplotlib on use."""
 
 from __future__ import annotations
 
