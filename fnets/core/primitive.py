@@ -26,6 +26,7 @@ from fnets.errors import FnetsError, MissingRuleError
 
 _ndarray = np.ndarray
 _SCALAR_RESULTS = (np.float64, np.int64, np.bool_, np.complex128)
+_NO_PARAMS: dict[str, Any] = {}
 registry: dict[str, Primitive] = {}
 
 
@@ -109,12 +110,12 @@ class Primitive:
         except Exception as error:
             self._explain(error, args, params)
             raise
-        if type(out) is _ndarray:
-            return out
+        return out if type(out) is _ndarray else self._finish(out, *args)
+
+    def _finish(self, out: Any, *args: Any) -> Any:
+        """A function of Python scalars alone gives a Python scalar, which stays weak in NumPy's promotion."""
         if type(out) in _SCALAR_RESULTS and all([type(a) in PYTHON_SCALARS for a in args]):
-            return (
-                out.item()
-            )  # a function of Python scalars gives a Python scalar, which stays weak in NumPy's promotion
+            return out.item()
         return out
 
     def _explain(self, error: Exception, args: tuple, params: dict) -> None:
@@ -133,6 +134,48 @@ class Primitive:
 
     def __reduce__(self) -> tuple:
         return registry.__getitem__, (self.name,)
+
+
+class UnaryPrimitive(Primitive):
+    """A primitive of one operand and no parameters: the same, with a shorter way through `bind`."""
+
+    __slots__ = ()
+
+    def bind(self, x: Any, /) -> Any:  # type: ignore[override]
+        if isinstance(x, Tracer):
+            trace = x.trace
+            if not trace.alive:
+                check_alive(x)
+            return trace.process(self, (x,), _NO_PARAMS)
+        try:
+            out = self.impl(x)
+        except Exception as error:
+            self._explain(error, (x,), _NO_PARAMS)
+            raise
+        return out if type(out) is _ndarray else self._finish(out, x)
+
+
+class BinaryPrimitive(Primitive):
+    """A primitive of two operands and no parameters: the same, with a shorter way through `bind`."""
+
+    __slots__ = ()
+
+    def bind(self, x: Any, y: Any, /) -> Any:  # type: ignore[override]
+        if isinstance(x, Tracer):
+            top = x if not isinstance(y, Tracer) or x.trace.id >= y.trace.id else y
+        elif isinstance(y, Tracer):
+            top = y
+        else:
+            try:
+                out = self.impl(x, y)
+            except Exception as error:
+                self._explain(error, (x, y), _NO_PARAMS)
+                raise
+            return out if type(out) is _ndarray else self._finish(out, x, y)
+        trace = top.trace
+        if not trace.alive:
+            check_alive(top)
+        return trace.process(self, (x, y), _NO_PARAMS)
 
 
 def is_missing(rule: Callable) -> bool:

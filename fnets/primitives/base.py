@@ -26,17 +26,18 @@ def linear(prim: Primitive, transpose: Callable) -> None:
 
     transpose(ct, aval, **params) gives the operand's cotangent, `aval` being the operand's.
     """
+    bind = prim.bind
 
     def jvp(primals: Sequence, tangents: Sequence, **params: Any) -> tuple:
-        out = prim.bind(*primals, **params)
-        return out, prim.bind(tangents[0], **params) if is_float(dtype_of(out)) else None
+        out = bind(*primals, **params)
+        return out, bind(tangents[0], **params) if is_float(dtype_of(out)) else None
 
     def vjp(active: tuple, x: Any, **params: Any) -> tuple:
-        out = prim.bind(x, **params)
+        out = bind(x, **params)
         if not is_float(dtype_of(out)):
             return out, None
-        aval = typeof(x)
-        return out, lambda ct: (transpose(ct, aval, **params),)
+        shape, dtype, weak = shape_of(x), dtype_of(x), is_weak(x)
+        return out, lambda ct: (transpose(ct, ShapedArray(shape, dtype, weak), **params),)
 
     prim.jvp, prim.vjp = jvp, vjp
 

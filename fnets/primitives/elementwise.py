@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from fnets.core.avals import ShapedArray, is_float, python_type
-from fnets.core.primitive import Primitive
+from fnets.core.primitive import BinaryPrimitive, Primitive, UnaryPrimitive
 from fnets.core.trace import dtype_of, shape_of, typeof
 from fnets.errors import DTypeError, ShapeError
 from fnets.primitives import special
@@ -110,8 +110,8 @@ def elementwise_batch(prim: Primitive) -> Callable:
 # ------------------------------------------------------------------ declaring
 
 
-def _declare(name: str, impl: Callable, like: np.ufunc | None, result: Any) -> Primitive:
-    prim = Primitive(name, kind="elementwise", fresh=True)
+def _declare(name: str, impl: Callable, like: np.ufunc | None, result: Any, arity: int) -> Primitive:
+    prim = (UnaryPrimitive if arity == 1 else BinaryPrimitive)(name, kind="elementwise", fresh=True)
     prim.impl = impl
     if isinstance(impl, np.ufunc):
         prim.ufunc = impl
@@ -124,7 +124,7 @@ def _declare(name: str, impl: Callable, like: np.ufunc | None, result: Any) -> P
 
 def unary(name: str, impl: Callable, deriv: Callable | None, like: np.ufunc | None = None) -> Primitive:
     """Declare y = f(x). `deriv(y, x)` is dy/dx; None means that it is zero everywhere."""
-    prim = _declare(name, impl, like, None)
+    prim = _declare(name, impl, like, None, arity=1)
     if deriv is None:
         nondifferentiable(prim)
         return prim
@@ -147,7 +147,7 @@ def linear_unary(
     name: str, impl: Callable, tangent: Callable, cotangent: Callable, like: np.ufunc | None = None, result: Any = None
 ) -> Primitive:
     """Declare a unary operation that is real-linear: tangent(t) forward, cotangent(ct, aval of x) in reverse."""
-    prim = _declare(name, impl, like, result)
+    prim = _declare(name, impl, like, result, arity=1)
 
     def jvp(primals: Sequence, tangents: Sequence) -> tuple:
         return prim.bind(*primals), tangent(tangents[0])
@@ -167,7 +167,7 @@ def binary(
     name: str, impl: Callable, d0: Callable | None, d1: Callable | None, like: np.ufunc | None = None
 ) -> Primitive:
     """Declare z = f(x, y). `d0(g, z, x, y)` is g * dz/dx, linear in g: it maps tangents forward and cotangents back. None: zero."""
-    prim = _declare(name, impl, like, None)
+    prim = _declare(name, impl, like, None, arity=2)
     bind = prim.bind
 
     def jvp(primals: Sequence, tangents: Sequence) -> tuple:
@@ -184,15 +184,12 @@ def binary(
 
     def vjp(active: tuple, x: Any, y: Any) -> tuple:
         z = bind(x, y)
-        if type(z) is np.ndarray:
-            shape, dtype = z.shape, z.dtype
-        else:
-            shape, dtype = shape_of(z), dtype_of(z)
-            if not is_float(dtype):
-                return z, None
+        shape, dtype = shape_of(z), dtype_of(z)
         if len(active) == 2:
             if shape_of(x) == shape_of(y) == shape and dtype_of(x) == dtype_of(y) == dtype and d0 and d1:
                 return z, lambda ct: (d0(ct, z, x, y), d1(ct, z, x, y))
+            if not is_float(dtype):
+                return z, None
             ax, ay = typeof(x), typeof(y)
             return z, lambda ct: (d0 and fit(d0(ct, z, x, y), ax), d1 and fit(d1(ct, z, x, y), ay))
         rule, operand = (d0, x) if active[0] == 0 else (d1, y)
@@ -216,7 +213,7 @@ def like_tangent(t: Any, out: Any) -> Any:
 
 def predicate(name: str, impl: Callable, like: np.ufunc | None = None) -> Primitive:
     """Declare an operation whose result carries no derivative (comparison, logic, rounding to integers)."""
-    prim = _declare(name, impl, like, None)
+    prim = _declare(name, impl, like, None, arity=impl.nin if isinstance(impl, np.ufunc) else 1)
     nondifferentiable(prim)
     return prim
 
@@ -268,7 +265,7 @@ square_p = unary("square", np.square, lambda y, x: mul(x, 2))
 reciprocal, square = reciprocal_p.bind, square_p.bind
 
 # abs of a complex number is real: not holomorphic, so it has rules of its own (abs'(0) = 0)
-abs_p = _declare("abs", np.absolute, None, None)
+abs_p = _declare("abs", np.absolute, None, None, arity=1)
 
 
 def _abs_jvp(primals: Sequence, tangents: Sequence) -> tuple:
@@ -426,7 +423,7 @@ digamma_p = unary("digamma", special.digamma, lambda y, x: polygamma1(x), like=n
 logistic, relu, softplus = logistic_p.bind, relu_p.bind, softplus_p.bind
 erf, erfc, erf_inv, lgamma, digamma = erf_p.bind, erfc_p.bind, erf_inv_p.bind, lgamma_p.bind, digamma_p.bind
 
-zeta_p = _declare("zeta", special.zeta, np.arctan2, None)
+zeta_p = _declare("zeta", special.zeta, np.arctan2, None, arity=2)
 
 
 def _zeta_d1(g: Any, z: Any, s: Any, q: Any) -> Any:

@@ -28,34 +28,32 @@ from fnets.transforms.staging import JaxprTrace, check_callable, check_data, lea
 class TapeEqn:
     """An equation on the tape: `pull` maps the cotangents of its outputs to those of its parents.
 
-    A slot names one value: the equation's id, or `(id, k)` for output k of several. `slots[i]` is the slot of the i-th operand.
+    A parent is named by the value it stands for: its `TapeEqn`, or `(TapeEqn, k)` for output k of several.
     """
 
-    __slots__ = ("id", "prim", "parents", "slots", "pull", "nout")
+    __slots__ = ("id", "prim", "parents", "pull", "nout")
 
-    def __init__(self, id: int, prim: Primitive | None, parents: list, slots: list, pull: Callable | None, nout: int):
+    def __init__(self, id: int, prim: Primitive | None, parents: Sequence[Any], pull: Callable | None, nout: int):
         self.id = id
         self.prim = prim
         self.parents = parents
-        self.slots = slots
         self.pull = pull
         self.nout = nout
 
     def __repr__(self) -> str:
-        name = self.prim.name if self.prim else "argument"
-        return f"%{self.id} = {name} {' '.join(f'%{s}' for s in self.slots)}"
+        names = " ".join(f"%{p.id}" if type(p) is TapeEqn else f"%{p[0].id}.{p[1]}" for p in self.parents)
+        return f"%{self.id} = {self.prim.name if self.prim else 'argument'} {names}"
 
 
 class VJPTracer(Tracer):
-    """A value and the tape equation that made it."""
+    """A value, and the name of the tape equation's output that it is."""
 
-    __slots__ = ("value", "node", "slot")
+    __slots__ = ("value", "key")
 
-    def __init__(self, trace: VJPTrace, value: Any, node: TapeEqn, slot: Any):
+    def __init__(self, trace: VJPTrace, value: Any, key: Any):
         self.trace = trace
         self.value = value
-        self.node = node
-        self.slot = slot
+        self.key = key
 
     @property
     def aval(self) -> ShapedArray:
@@ -81,69 +79,68 @@ class VJPTrace(Trace):
     differentiates = True
 
     def process(self, prim: Primitive, args: tuple, params: dict) -> Any:
-        vals, active, parents, slots = [], [], [], []
-        for i, a in enumerate(args):
-            if type(a) is VJPTracer and a.trace is self:
-                vals.append(a.value)
-                active.append(i)
-                parents.append(a.node)
-                slots.append(a.slot)
-            else:
-                vals.append(a)
-        out, pull = prim.vjp(active, *vals, **params)
+        if len(args) == 1:
+            (a,) = args
+            parents: Sequence = (a.key,)
+            out, pull = prim.vjp((0,), a.value, **params)
+        else:
+            vals, active, parents = [], [], []
+            for i, a in enumerate(args):
+                if type(a) is VJPTracer and a.trace is self:
+                    vals.append(a.value)
+                    active.append(i)
+                    parents.append(a.key)  # type: ignore[attr-defined]
+                else:
+                    vals.append(a)
+            out, pull = prim.vjp(active, *vals, **params)
         if pull is None:
             return out
-        id = next_id()
         if not prim.multi:
-            return VJPTracer(self, out, TapeEqn(id, prim, parents, slots, pull, 0), id)
-        node = TapeEqn(id, prim, parents, slots, pull, len(out))
-        return [VJPTracer(self, o, node, (id, k)) if is_float(dtype_of(o)) else o for k, o in enumerate(out)]
+            return VJPTracer(self, out, TapeEqn(next_id(), prim, parents, pull, 0))
+        node = TapeEqn(next_id(), prim, parents, pull, len(out))
+        return [VJPTracer(self, o, (node, k)) if is_float(dtype_of(o)) else o for k, o in enumerate(out)]
 
 
-def backward(roots: Sequence[tuple[TapeEqn, Any]], cts: Sequence[Any], consume: bool) -> dict:
-    """Walk the tape from the roots; returns the cotangents by slot, of which only the leaves' remain.
+def backward(roots: Sequence[Any], cts: Sequence[Any], consume: bool) -> dict:
+    """Walk the tape from the roots, newest equation first; returns the cotangents that remain, those of the leaves.
 
     consume: drop every pullback after use, so that residuals die as the walk proceeds (the tape can't be walked again).
     """
-    acc: dict = {}
-    owned: set = set()  # slots whose buffer this walk made, and may therefore add into
+    acc: dict = {}  # cotangents by parent name
+    owned: set = set()  # names whose cotangent is a buffer that this walk made, and may therefore add into
     pending: dict[int, TapeEqn] = {}
     heap: list[int] = []
-
-    def push(node: TapeEqn) -> None:
-        if node.pull is not None and node.id not in pending:
-            pending[node.id] = node
-            heappush(heap, -node.id)
-
-    for (node, slot), ct in zip(roots, cts):
-        if ct is not None:
-            previous = acc.get(slot)
-            acc[slot] = ct if previous is None else add(previous, ct)
-            push(node)
-    while heap:
-        id = -heappop(heap)
-        node = pending.pop(id)
-        ct = [acc.pop((id, k), None) for k in range(node.nout)] if node.nout else acc.pop(id)
-        owned.discard(id)
-        parents = node.parents
-        for parent, slot, d in zip(parents, node.slots, node.pull(ct)):  # type: ignore[misc]
+    work: list = [(roots, cts)]
+    while True:
+        names, values = work.pop()
+        for name, d in zip(names, values):
             if d is None:
                 continue
-            previous = acc.get(slot)
+            previous = acc.get(name)
             if previous is None:
-                acc[slot] = d
-                if parent.pull is not None and parent.id not in pending:
-                    pending[parent.id] = parent
-                    heappush(heap, -parent.id)
-            elif slot in owned and type(d) is np.ndarray and previous.dtype == d.dtype:
+                acc[name] = d
+                node = name if type(name) is TapeEqn else name[0]
+                if node.pull is not None and node.id not in pending:
+                    pending[node.id] = node
+                    heappush(heap, -node.id)
+            elif name in owned and type(d) is np.ndarray and previous.dtype == d.dtype:
                 np.add(previous, d, previous)
             else:
-                total = acc[slot] = add(previous, d)
+                total = acc[name] = add(previous, d)
                 if type(total) is np.ndarray:
-                    owned.add(slot)
+                    owned.add(name)
+        if not heap:
+            return acc
+        node = pending.pop(-heappop(heap))
+        if node.nout:
+            ct = [acc.pop((node, k), None) for k in range(node.nout)]
+        else:
+            ct = acc.pop(node)
+            if owned:
+                owned.discard(node)
+        work.append((node.parents, node.pull(ct)))
         if consume:
-            node.pull, node.parents, node.slots = None, (), ()  # type: ignore[assignment]
-    return acc
+            node.pull, node.parents = None, ()
 
 
 def _root_of(x: np.ndarray) -> int:
@@ -170,29 +167,32 @@ class Tape:
                 roots.append(root)
                 given.append(ct)
         acc = backward(roots, given, consume)
-        return [acc.get(leaf.id) for leaf in self.leaves]
+        return [acc.get(leaf) for leaf in self.leaves]
 
     def pull_arrays(self, cts: Sequence[Any], consume: bool = False) -> list[Any]:
         """As `pull`, at the user's edge: zeros for None, the leaf's dtype, and memory that nobody else holds."""
-        out = []
+        back = self.pull(cts, consume)
         taken = {_root_of(c) for c in cts if type(c) is np.ndarray}
-        for value, ct in zip(self.values, self.pull(cts, consume)):
-            if ct is None:
-                out.append(owned(zeros_like(value)))
-                continue
-            if type(value) in PYTHON_SCALARS:
-                out.append(ct.item() if isinstance(ct, (np.ndarray, np.generic)) else ct)
-                continue
-            if dtype_of(ct) != dtype_of(value):
-                ct = convert(ct, dtype_of(value))
-            if type(ct) is np.ndarray:
-                root = _root_of(ct)
-                if root in taken or not ct.flags.writeable:
-                    ct = ct.copy()
-                else:
-                    taken.add(root)
-            out.append(ct)
-        return out
+        for i, (value, ct) in enumerate(zip(self.values, back)):
+            if type(ct) is not np.ndarray or type(value) in PYTHON_SCALARS or ct.dtype != dtype_of(value):
+                ct = back[i] = _at_edge(ct, value)
+                if type(ct) is not np.ndarray:
+                    continue
+            root = _root_of(ct)
+            if root in taken or not ct.flags.writeable:
+                back[i] = ct.copy()
+            else:
+                taken.add(root)
+        return back
+
+
+def _at_edge(ct: Any, value: Any) -> Any:
+    """A leaf's cotangent as the user receives it: never None, and of the leaf's own type."""
+    if ct is None:
+        return owned(zeros_like(value))
+    if type(value) in PYTHON_SCALARS:
+        return ct.item() if isinstance(ct, (np.ndarray, np.generic)) else ct
+    return ct if dtype_of(ct) == dtype_of(value) else convert(ct, dtype_of(value))
 
 
 def vjp_flat(
@@ -203,16 +203,15 @@ def vjp_flat(
     leaves = []
     with VJPTrace(name) as trace:
         for i in wrt:
-            id = next_id()
-            leaf = TapeEqn(id, None, [], [], None, 0)
+            leaf = TapeEqn(0, None, (), None, 0)
             leaves.append(leaf)
-            inputs[i] = VJPTracer(trace, args[i], leaf, id)
+            inputs[i] = VJPTracer(trace, args[i], leaf)
         outs = f(*inputs)
     values, roots = [], []
     for o in outs:
         if type(o) is VJPTracer and o.trace is trace:
             values.append(o.value)
-            roots.append((o.node, o.slot))
+            roots.append(o.key)
         else:
             values.append(o)
             roots.append(None)
@@ -273,6 +272,8 @@ def split_arguments(
     if type(argnums) is int:
         position = argnums if 0 <= argnums < len(args) else _positions(op, argnums, len(args))[0]
         positions, part = None, args[position]
+        if type(part) is np.ndarray and part.dtype.kind == "f" and not holomorphic:
+            return [part], tree.LEAF, lambda new: (*args[:position], new[0], *args[position + 1 :])
     else:
         positions = _positions(op, argnums, len(args))
         part = tuple([args[i] for i in positions])
@@ -400,6 +401,8 @@ def _value_and_grad(
 
 
 def _scalar_seed(op: str, value: Any, holomorphic: bool) -> Any:
+    if isinstance(value, np.floating):
+        return type(value)(1)
     if type(value) in (list, tuple, dict) or value is None:
         raise ArgumentError(
             f"[{op}] expected the function to return a scalar, got {type(value).__name__}. "
