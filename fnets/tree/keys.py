@@ -16,7 +16,7 @@ class Key:
     (True, False)
     """
 
-    __slots__ = ()
+    __slots__: tuple[str, ...] = ()
 
     @property
     def value(self) -> Any:
