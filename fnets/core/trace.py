@@ -21,11 +21,9 @@ from fnets.errors import (
     TracerIntegerConversionError,
     UnexpectedTracerError,
     describe_location,
-    user_location,
 )
 
 next_id = itertools.count(1).__next__  # traces and tape nodes draw from one counter; `next` on it is atomic in CPython
-NodeId = int
 
 
 class Trace:
@@ -33,6 +31,7 @@ class Trace:
 
     __slots__ = ("id", "alive", "name", "__weakref__")
     transform = "transform"
+    differentiates = False
 
     def __init__(self, name: str = "") -> None:
         self.id = next_id()
@@ -141,7 +140,30 @@ class Tracer:
         return f"{type(self).__name__}<{self.aval.str_short(short_dtypes=False)}>"
 
 
-Trace.differentiates = False  # type: ignore[attr-defined]
+class ValueTracer(Tracer):
+    """A tracer that carries the value that it stands for; its type is the value's."""
+
+    __slots__ = ("value",)
+    value: Any
+
+    @property
+    def aval(self) -> ShapedArray:  # type: ignore[override]
+        return typeof(self.value)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return shape_of(self.value)
+
+    @property
+    def dtype(self) -> np.dtype:
+        return dtype_of(self.value)
+
+    @property
+    def weak_type(self) -> bool:
+        return is_weak(self.value)
+
+    def concrete(self) -> Any:
+        return self.value.concrete() if isinstance(self.value, Tracer) else self.value
 
 
 def check_alive(tracer: Tracer) -> None:
@@ -204,18 +226,4 @@ def dtype_of(x: Any) -> np.dtype:
 
 def is_weak(x: Any) -> bool:
     """True for Python scalars and for traced values computed from them alone."""
-    return type(x) in WEAK_AVALS or (isinstance(x, Tracer) and x.aval.weak_type)
-
-
-__all__ = [
-    "NodeId",
-    "Trace",
-    "Tracer",
-    "check_alive",
-    "dtype_of",
-    "is_weak",
-    "next_id",
-    "shape_of",
-    "typeof",
-    "user_location",
-]
+    return type(x) in WEAK_AVALS or (isinstance(x, Tracer) and x.weak_type)

@@ -62,10 +62,10 @@ def arr(x: Any) -> Any:
     """
     if type(x) is np.ndarray:
         return x
+    if isinstance(x, Tracer) and not x.weak_type or isinstance(x, (np.generic, np.ndarray)):
+        return x
     if is_weak(x):
         return convert(x, strong_dtype(typeof(x)))
-    if isinstance(x, (Tracer, np.generic, np.ndarray)):
-        return x
     aval = typeof(x)  # raises the clear error for what is not array-like
     return np.asarray(x, dtype=aval.dtype)
 
@@ -346,10 +346,14 @@ def _sum_impl(x: Any, axes: tuple[int, ...]) -> Any:
 reduce_sum_p.impl = _sum_impl
 reduce_sum_p.abstract = lambda a, axes: ShapedArray(reduced(a.shape, axes), sum_dtype(a.dtype))
 batch_reduction(reduce_sum_p)
-linear(
-    reduce_sum_p,
-    lambda ct, aval, axes: convert(broadcast_to(reshape(ct, kept(aval.shape, axes)), aval.shape), aval.dtype),
-)
+
+
+def spread(ct: Any, shape: tuple[int, ...], axes: tuple[int, ...]) -> Any:
+    """The transpose of reducing `axes` away: repeat the cotangent along them, up to `shape`."""
+    return broadcast_to(ct if len(axes) == len(shape) else reshape(ct, kept(shape, axes)), shape)
+
+
+linear(reduce_sum_p, lambda ct, aval, axes: spread(ct, aval.shape, axes))
 reduce_sum_p.lower["numpy"] = lambda cg, eqn, args, out: (
     f"{cg.const(_add_reduce, 'sum')}({args[0]}, {one_axis(eqn.params['axes'])})"
 )

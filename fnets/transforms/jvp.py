@@ -11,39 +11,24 @@ from typing import Any
 import numpy as np
 
 from fnets import tree
-from fnets.core.avals import ShapedArray, is_float
+from fnets.core.avals import is_float
 from fnets.core.ir import Jaxpr, eval_jaxpr, weak_memo
 from fnets.core.primitive import Primitive
-from fnets.core.trace import Trace, Tracer, dtype_of, shape_of, typeof
+from fnets.core.trace import Trace, ValueTracer, typeof
 from fnets.errors import ArgumentError, DTypeError, ShapeError
 from fnets.primitives.base import convert, owned, zeros_like
 from fnets.transforms.staging import JaxprTrace, check_callable, check_data, leaf_paths, name_of
 
 
-class JVPTracer(Tracer):
+class JVPTracer(ValueTracer):
     """A value and its tangent."""
 
-    __slots__ = ("value", "tangent")
+    __slots__ = ("tangent",)
 
     def __init__(self, trace: JVPTrace, value: Any, tangent: Any):
         self.trace = trace
         self.value = value
         self.tangent = tangent
-
-    @property
-    def aval(self) -> ShapedArray:
-        return typeof(self.value)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return shape_of(self.value)
-
-    @property
-    def dtype(self) -> np.dtype:
-        return dtype_of(self.value)
-
-    def concrete(self) -> Any:
-        return self.value.concrete() if isinstance(self.value, Tracer) else self.value
 
 
 class JVPTrace(Trace):

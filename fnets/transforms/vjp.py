@@ -18,7 +18,7 @@ from fnets import tree
 from fnets.core.avals import PYTHON_SCALARS, ShapedArray, is_float
 from fnets.core.ir import Jaxpr, eval_jaxpr, weak_memo
 from fnets.core.primitive import Primitive
-from fnets.core.trace import Trace, Tracer, dtype_of, next_id, shape_of, typeof
+from fnets.core.trace import Trace, Tracer, ValueTracer, dtype_of, next_id, shape_of, typeof
 from fnets.errors import ArgumentError, DTypeError, ShapeError
 from fnets.primitives.base import convert, owned, zeros_like, zeros_of
 from fnets.primitives.elementwise import add
@@ -45,30 +45,15 @@ class TapeEqn:
         return f"%{self.id} = {self.prim.name if self.prim else 'argument'} {names}"
 
 
-class VJPTracer(Tracer):
+class VJPTracer(ValueTracer):
     """A value, and the name of the tape equation's output that it is."""
 
-    __slots__ = ("value", "key")
+    __slots__ = ("key",)
 
     def __init__(self, trace: VJPTrace, value: Any, key: Any):
         self.trace = trace
         self.value = value
         self.key = key
-
-    @property
-    def aval(self) -> ShapedArray:
-        return typeof(self.value)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return shape_of(self.value)
-
-    @property
-    def dtype(self) -> np.dtype:
-        return dtype_of(self.value)
-
-    def concrete(self) -> Any:
-        return self.value.concrete() if isinstance(self.value, Tracer) else self.value
 
 
 class VJPTrace(Trace):

@@ -31,8 +31,10 @@ class BatchTracer(Tracer):
         self.value = value
         self.dim = dim
 
+    weak_type = False
+
     @property
-    def aval(self) -> ShapedArray:
+    def aval(self) -> ShapedArray:  # type: ignore[override]
         a = typeof(self.value)
         return ShapedArray(a.shape[: self.dim] + a.shape[self.dim + 1 :], a.dtype)
 
