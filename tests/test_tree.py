@@ -559,12 +559,19 @@ def test_errors_of_user_functions_pass_through():
     class Broken:
         pass
 
+    class NoKeys:
+        pass
+
     def fail(_):
         raise ZeroDivisionError("mine")
 
     tree.register_node(Broken, fail, lambda *_: None)
     with pytest.raises(ZeroDivisionError, match="mine"):
         tree.flatten(Broken())
+    tree.register_with_keys(NoKeys, fail, lambda *_: None, lambda _: ((1,), None))
+    assert tree.leaves(NoKeys()) == [1]
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        tree.leaves_with_path(NoKeys())
     with pytest.raises(ZeroDivisionError, match="mine"):
         tree.map(fail, [1])
     with pytest.raises(ZeroDivisionError, match="mine"):
@@ -593,6 +600,7 @@ def test_keys():
     assert keys == pickle.loads(pickle.dumps(keys)) == copy.deepcopy(keys)
     assert len({*keys, *pickle.loads(pickle.dumps(keys))}) == 4
     assert tree.SequenceKey(1) != tree.FlattenedIndexKey(1)
+    assert hash(tree.SequenceKey(1)) != hash(tree.FlattenedIndexKey(1))
     match keys:
         case [tree.SequenceKey(1), tree.DictKey("foo"), tree.GetAttrKey("bar"), tree.FlattenedIndexKey(1)]:
             pass

@@ -1,6 +1,7 @@
 """What pytrees say when structures differ, and trees that are too deep, endless, or shared between threads."""
 
 import collections
+import sys
 import threading
 
 import numpy as np
@@ -9,6 +10,11 @@ from test_tree import Layer, Listed, Mode, Pair, Special, Strict
 
 from fnets import tree
 from fnets.errors import FnetsError, TreeStructureError
+
+
+def said(error):
+    """The message without the user's own line, which here quotes what the test expects."""
+    return str(error).partition("\n  at ")[0]
 
 
 def mapped(*trees, **kwargs):
@@ -26,6 +32,10 @@ def mapped(*trees, **kwargs):
             ],
         ),
         (mapped({"a": 1, "b": 2}, {"a": 1, "c": 2}), ["at the root", "(missing: ['b'], extra: ['c'])"]),
+        (
+            mapped({"a": 1}, {"a": 1, "b": 2}),
+            ["dict with keys ['a', 'b'] (extra: ['b'])"],
+        ),
         (
             mapped([1, (2,)], [1, (2,)], [1, [2]]),
             ["at [1] tree 0 has tuple of length 1, tree 2 has list", "Lists and tuples"],
@@ -94,24 +104,24 @@ def test_messages(call, parts):
         call()
     assert isinstance(caught.value, ValueError)
     assert isinstance(caught.value, TypeError)
-    text = str(caught.value)
+    text, _, line = str(caught.value).partition("\n  at ")
     assert [part for part in parts if part not in text] == [], text
-    assert "at test_tree_errors.py:" in text
+    assert line.startswith("test_tree_errors.py:")
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
 def test_prefix_errors():
     first, second = tree.prefix_errors({"a": [1, 2], "b": (1,), "c": 3}, {"a": [1], "b": 5, "c": [4]})
-    assert "[in_axes] expected a prefix" in str(first("in_axes"))
-    assert "at in_axes['a'] it has list of length 2, the tree has list of length 1" in str(first("in_axes"))
-    assert "at in_axes['b'] it has tuple of length 1, the tree has a leaf" in str(second("in_axes"))
+    assert "[in_axes] expected a prefix" in said(first("in_axes"))
+    assert "at in_axes['a'] it has list of length 2, the tree has list of length 1" in said(first("in_axes"))
+    assert "at in_axes['b'] it has tuple of length 1, the tree has a leaf" in said(second("in_axes"))
     assert tree.prefix_errors((1, 2), ((11, 12, 13), {"{oops}": 2})) == []
     [error] = tree.prefix_errors({"{oops}": {"{a}": 1}}, {"{oops}": {"{b}": 1}})
-    assert "at in_axes['{oops}'] it" in str(error("in_axes"))
+    assert "at in_axes['{oops}'] it" in said(error("in_axes"))
     [error] = tree.prefix_errors(Special(1, [2]), Special(3, 4))
-    assert "at in_axes[<flat index 1>] it" in str(error("in_axes"))
+    assert "at in_axes[<flat index 1>] it" in said(error("in_axes"))
     [error] = tree.prefix_errors(Strict(1.0), 1)
-    assert "Strict with 1 children" in str(error("in_axes"))
+    assert "Strict with 1 children" in said(error("in_axes"))
     assert tree.prefix_errors((None, 1), ([1, 2], 3), is_leaf=lambda x: x is None) == []
 
 
@@ -119,12 +129,12 @@ def test_paths_of_classes_that_refuse_placeholders():
     strict = Strict(1.0)
     strict.w = [1.0]
     [error] = tree.prefix_errors([strict], [Strict(2.0)])
-    assert "at x[0].w it has list of length 1" in str(error("x"))
+    assert "at x[0].w it has list of length 1" in said(error("x"))
 
 
 def test_equality_errors():
-    a = {"a": 1, "b": [1, (2,)], "c": Mode("x"), "d": {"e": 1}, "f": None, "g": {}}
-    b = {"a": 1, "b": (1, (2,)), "c": Mode("y"), "d": {"f": 1}, "f": 1, "g": {"h": 2}}
+    a = {"a": 1, "b": [1, (2,)], "c": Mode("x"), "d": {"e": 1}, "f": None, "g": {}, "h": 1}
+    b = {"a": 1, "b": (1, (2,)), "c": Mode("y"), "d": {"f": 1}, "f": 1, "g": {"h": 2}, "h": [1]}
     found = [(tree.keystr(path), *rest) for path, *rest in tree.equality_errors(a, b)]
     assert found == [
         ("['b']", "list of length 2", "tuple of length 2", "their types differ"),
@@ -137,6 +147,7 @@ def test_equality_errors():
         ("['d']", "dict with keys ['e']", "dict with keys ['f']", "the keys do not match"),
         ("['f']", "None", "a leaf", "their types differ"),
         ("['g']", "dict with keys []", "dict with keys ['h']", "the numbers of children do not match"),
+        ("['h']", "a leaf", "list of length 1", "their types differ"),
     ]
     assert list(tree.equality_errors_pytreedef(tree.structure([1]), tree.structure([2]))) == []
 
@@ -191,6 +202,16 @@ def test_deep_trees_in_a_thread_hash_without_overflow():
     thread.start()
     thread.join()
     assert len(results) == 1
+
+
+def test_a_high_recursion_limit_does_not_lift_the_bound():
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(500_000)
+    try:
+        with pytest.raises(TreeStructureError, match="fewer than 20000 levels"):
+            tree.flatten(nested(30_000))
+    finally:
+        sys.setrecursionlimit(before)
 
 
 def test_endless_trees():
