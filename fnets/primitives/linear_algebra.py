@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from operator import index as operator_index
 from typing import Any
 
 import numpy as np
 
-from fnets.core.avals import ShapedArray, is_float
+from fnets.core.avals import ShapedArray
 from fnets.core.primitive import Primitive
 from fnets.core.trace import dtype_of, shape_of
-from fnets.errors import ArgumentError, DTypeError, ShapeError
-from fnets.primitives.base import arr, as_axis, broadcast_to, convert, inverse_permutation, reshape, transpose
+from fnets.errors import DTypeError, ShapeError
+from fnets.primitives.base import arr, as_axis, convert, inverse_permutation, reshape, transpose
 from fnets.primitives.elementwise import add
 
 DimensionNumbers = tuple[tuple[tuple[int, ...], tuple[int, ...]], tuple[tuple[int, ...], tuple[int, ...]]]
@@ -26,7 +25,9 @@ DimensionNumbers = tuple[tuple[tuple[int, ...], tuple[int, ...]], tuple[tuple[in
 dot_general_p = Primitive("dot_general", fresh=True)
 
 _MATMUL: DimensionNumbers = (((1,), (0,)), ((), ()))  # a @ b of matrices
-_TRANSPOSED: dict[DimensionNumbers, tuple[bool, bool]] = {  # products of two matrices: which of the operands enters transposed
+_TRANSPOSED: dict[
+    DimensionNumbers, tuple[bool, bool]
+] = {  # products of two matrices: which of the operands enters transposed
     _MATMUL: (False, False),
     (((0,), (0,)), ((), ())): (True, False),
     (((1,), (1,)), ((), ())): (False, True),
@@ -183,16 +184,22 @@ def inner_mismatch(lhs: tuple[int, ...], rhs: tuple[int, ...], op: str = "matmul
         fixes.append("a.T @ b")
     if not fixes and len(lhs) == len(rhs) == 2 and lhs[0] == rhs[1]:
         fixes.append("b @ a")
-    fix = f"Try {' or '.join(fixes)}." if fixes else "The last axis of a is summed against the last but one of b: reshape or transpose one."
+    fix = (
+        f"Try {' or '.join(fixes)}."
+        if fixes
+        else "The last axis of a is summed against the last but one of b: reshape or transpose one."
+    )
     return f"[{op}] expected inner dimensions to agree, got {lhs} @ {rhs}: {lhs[-1]} and {inner} differ. {fix}"
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _result_dtype(lhs: np.dtype, rhs: np.dtype) -> np.dtype:
     try:
         return np.matmul.resolve_dtypes((lhs, rhs, None))[2]
     except TypeError:
-        raise DTypeError(f"[dot_general] expected numeric dtypes, got {lhs.name} and {rhs.name}. Convert with x.astype(...).") from None
+        raise DTypeError(
+            f"[dot_general] expected numeric dtypes, got {lhs.name} and {rhs.name}. Convert with x.astype(...)."
+        ) from None
 
 
 def _dot_general_abstract(lhs: ShapedArray, rhs: ShapedArray, dimension_numbers: DimensionNumbers) -> ShapedArray:
@@ -227,9 +234,25 @@ def _cotangent_plan(lhs_ndim: int, rhs_ndim: int, dimension_numbers: DimensionNu
     ct_batch = tuple(range(nb))
     ct_of_lhs, ct_of_rhs = tuple(range(nb, nb + nl)), tuple(range(nb + nl, nb + nl + nr))
     if of_lhs:  # contract the free axes of rhs
-        own_batch, own_free, own_contract, other_contract, other_free, other_batch, ct_contract = lb, lf, lc, rc, rf, rb, ct_of_rhs
+        own_batch, own_free, own_contract, other_contract, other_free, other_batch, ct_contract = (
+            lb,
+            lf,
+            lc,
+            rc,
+            rf,
+            rb,
+            ct_of_rhs,
+        )
     else:
-        own_batch, own_free, own_contract, other_contract, other_free, other_batch, ct_contract = rb, rf, rc, lc, lf, lb, ct_of_lhs
+        own_batch, own_free, own_contract, other_contract, other_free, other_batch, ct_contract = (
+            rb,
+            rf,
+            rc,
+            lc,
+            lf,
+            lb,
+            ct_of_lhs,
+        )
     # the other operand's contracted axes come out in increasing order; name each by the own axis that it pairs with
     from_other = tuple([own_contract[other_contract.index(a)] for a in sorted(other_contract)])
     ct_first = (*own_batch, *own_free, *from_other)
@@ -242,9 +265,15 @@ def _cotangent_plan(lhs_ndim: int, rhs_ndim: int, dimension_numbers: DimensionNu
     return True, numbers, None if ct_first == natural else inverse_permutation(ct_first)
 
 
-def _cotangent(ct: Any, other: Any, ndims: tuple[int, int], dimension_numbers: DimensionNumbers, of_lhs: bool, dtype: np.dtype) -> Any:
+def _cotangent(
+    ct: Any, other: Any, ndims: tuple[int, int], dimension_numbers: DimensionNumbers, of_lhs: bool, dtype: np.dtype
+) -> Any:
     ct_is_lhs, numbers, permutation = _cotangent_plan(*ndims, dimension_numbers, of_lhs)
-    out = dot_general_p.bind(ct, other, dimension_numbers=numbers) if ct_is_lhs else dot_general_p.bind(other, ct, dimension_numbers=numbers)
+    out = (
+        dot_general_p.bind(ct, other, dimension_numbers=numbers)
+        if ct_is_lhs
+        else dot_general_p.bind(other, ct, dimension_numbers=numbers)
+    )
     if permutation is not None:
         out = transpose(out, permutation)
     return out if dtype_of(out) == dtype else convert(out, dtype)
@@ -313,7 +342,9 @@ dot_general_p.lower["numpy"] = _dot_general_lower
 # ------------------------------------------------------------------ functions
 
 
-def dot_general(lhs: Any, rhs: Any, dimension_numbers: Any, precision: Any = None, preferred_element_type: Any = None) -> Any:
+def dot_general(
+    lhs: Any, rhs: Any, dimension_numbers: Any, precision: Any = None, preferred_element_type: Any = None
+) -> Any:
     """The product of two arrays, summed over any axes, with any axes as batch.
 
     Args:
@@ -379,7 +410,9 @@ def matmul(a: Any, b: Any, *, preferred_element_type: Any = None, precision: Any
             return dot_general_p.bind(a, b, dimension_numbers=_MATMUL)
         return _in_dtype(a, b, _MATMUL, preferred_element_type)
     if not na or not nb:
-        raise ShapeError(f"[matmul] expected arrays with at least one axis, got shapes {left} and {right}. Multiply scalars with *.")
+        raise ShapeError(
+            f"[matmul] expected arrays with at least one axis, got shapes {left} and {right}. Multiply scalars with *."
+        )
     if left[-1] != (right[-2] if nb > 1 else right[0]):
         raise ShapeError(inner_mismatch(left, right))
     if na == 1 or nb == 1 or nb == 2:
@@ -398,7 +431,9 @@ def _batched_matmul(a: Any, b: Any, preferred: Any) -> Any:
     shape = []
     for n, m in zip(la, lb):
         if n != m and n != 1 and m != 1:
-            raise ShapeError(f"[matmul] expected leading axes that broadcast together, got {left} @ {right}. Each pair must be equal or contain a 1.")
+            raise ShapeError(
+                f"[matmul] expected leading axes that broadcast together, got {left} @ {right}. Each pair must be equal or contain a 1."
+            )
         shape.append(m if n == 1 else n)
     shared = [i for i in range(lead) if la[i] == lb[i]]
     of_a = [i for i in range(lead) if la[i] != lb[i] and lb[i] == 1]

@@ -72,7 +72,9 @@ def _slice_abstract(a: ShapedArray, start_indices: tuple, limit_indices: tuple, 
     return ShapedArray(_slices(start_indices, limit_indices, strides)[1], a.dtype)
 
 
-def _slice_transpose(ct: Any, aval: ShapedArray, start_indices: tuple, limit_indices: tuple, strides: tuple | None) -> Any:
+def _slice_transpose(
+    ct: Any, aval: ShapedArray, start_indices: tuple, limit_indices: tuple, strides: tuple | None
+) -> Any:
     steps = strides or (1,) * aval.ndim
     config = []
     for n, m, start, step in zip(aval.shape, shape_of(ct), start_indices, steps):
@@ -81,14 +83,18 @@ def _slice_transpose(ct: Any, aval: ShapedArray, start_indices: tuple, limit_ind
     return pad(ct, np.zeros((), aval.dtype), tuple(config))
 
 
-def _slice_batch(size: int, vals: Sequence, dims: Sequence, start_indices: tuple, limit_indices: tuple, strides: tuple | None) -> tuple:
+def _slice_batch(
+    size: int, vals: Sequence, dims: Sequence, start_indices: tuple, limit_indices: tuple, strides: tuple | None
+) -> tuple:
     d = dims[0]
 
     def insert(t: tuple, value: int) -> tuple:
         return (*t[:d], value, *t[d:])
 
     steps = None if strides is None else insert(strides, 1)
-    return slice_p.bind(vals[0], start_indices=insert(start_indices, 0), limit_indices=insert(limit_indices, size), strides=steps), d
+    return slice_p.bind(
+        vals[0], start_indices=insert(start_indices, 0), limit_indices=insert(limit_indices, size), strides=steps
+    ), d
 
 
 def _slice_lower(cg: Any, eqn: Any, args: list[str], out: str | None) -> str:
@@ -105,7 +111,9 @@ slice_p.lower["numpy"] = _slice_lower
 linear(slice_p, _slice_transpose)
 
 
-def slice(operand: Any, start_indices: Sequence[int], limit_indices: Sequence[int], strides: Sequence[int] | None = None) -> Any:
+def slice(
+    operand: Any, start_indices: Sequence[int], limit_indices: Sequence[int], strides: Sequence[int] | None = None
+) -> Any:
     """`operand[start:limit:stride, ...]` with static positions for every axis: a view.
 
     Args:
@@ -120,7 +128,9 @@ def slice(operand: Any, start_indices: Sequence[int], limit_indices: Sequence[in
     array([2, 5, 8])
     """
     steps = None if strides is None else as_shape(strides)
-    return slice_p.bind(arr(operand), start_indices=as_shape(start_indices), limit_indices=as_shape(limit_indices), strides=steps)
+    return slice_p.bind(
+        arr(operand), start_indices=as_shape(start_indices), limit_indices=as_shape(limit_indices), strides=steps
+    )
 
 
 def slice_in_dim(operand: Any, start_index: int | None, limit_index: int | None, stride: int = 1, axis: int = 0) -> Any:
@@ -138,7 +148,9 @@ def slice_in_dim(operand: Any, start_index: int | None, limit_index: int | None,
     n = shape[axis]
     start = 0 if start_index is None else operator_index(start_index)
     limit = n if limit_index is None else operator_index(limit_index)
-    return _slice_axis(arr(operand), axis, start + n if start < 0 else start, limit + n if limit < 0 else limit, operator_index(stride))
+    return _slice_axis(
+        arr(operand), axis, start + n if start < 0 else start, limit + n if limit < 0 else limit, operator_index(stride)
+    )
 
 
 def _slice_axis(x: Any, axis: int, start: int, limit: int, stride: int = 1) -> Any:
@@ -177,13 +189,17 @@ def _pad_plan(shape: tuple[int, ...], padding_config: PaddingConfig) -> tuple[tu
             raise ValueError
         out.append(size)
         # element k of the operand lands at lo + k * step; keep those inside [0, size)
-        first = max(0, -(-(-lo) // step)) if lo < 0 else 0
+        first = -(lo // step) if lo < 0 else 0
         last = min(n, -(-(size - lo) // step)) if hi < 0 else n  # exclusive
         last = max(last, first)
         cropped = cropped or first > 0 or last < n
         source.append(builtins.slice(first, last))
         start = lo + first * step
-        target.append(builtins.slice(start, max(start, lo + (last - 1) * step + 1), step) if last > first else builtins.slice(0, 0))
+        target.append(
+            builtins.slice(start, max(start, lo + (last - 1) * step + 1), step)
+            if last > first
+            else builtins.slice(0, 0)
+        )
     return tuple(out), tuple(source) if cropped else None, tuple(target)
 
 
@@ -201,9 +217,13 @@ def _pad_impl(x: Any, padding_value: Any, padding_config: PaddingConfig) -> Any:
 
 def _pad_abstract(a: ShapedArray, value: ShapedArray, padding_config: PaddingConfig) -> ShapedArray:
     if value.shape != ():
-        raise ShapeError(f"[pad] expected a scalar padding value, got shape {value.shape}. Use concatenate to add different values.")
+        raise ShapeError(
+            f"[pad] expected a scalar padding value, got shape {value.shape}. Use concatenate to add different values."
+        )
     if len(padding_config) != a.ndim:
-        raise ShapeError(f"[pad] expected one (low, high, interior) for each axis of {a.shape}, got {len(padding_config)}: {padding_config}.")
+        raise ShapeError(
+            f"[pad] expected one (low, high, interior) for each axis of {a.shape}, got {len(padding_config)}: {padding_config}."
+        )
     for k, (lo, hi, interior) in enumerate(padding_config):
         n = a.shape[k]
         if interior < 0 or n + max(0, n - 1) * interior + lo + hi < 0:
@@ -294,7 +314,9 @@ _np_concatenate = np.concatenate
 def _concatenate_abstract(*avals: ShapedArray, dimension: int) -> ShapedArray:
     first = avals[0]
     if not 0 <= dimension < first.ndim:
-        raise AxisError(f"[concatenate] expected an axis of arrays of shape {first.shape}, got {dimension}. Use stack to make a new axis.")
+        raise AxisError(
+            f"[concatenate] expected an axis of arrays of shape {first.shape}, got {dimension}. Use stack to make a new axis."
+        )
     for a in avals[1:]:
         if a.ndim != first.ndim or any(n != m for k, (n, m) in enumerate(zip(a.shape, first.shape)) if k != dimension):
             told = ", ".join(str(b.shape) for b in avals[:6]) + (", ..." if len(avals) > 6 else "")
@@ -362,7 +384,9 @@ def concatenate(operands: Sequence[Any], dimension: int = 0) -> Any:
     """
     xs = [arr(x) for x in operands]
     if not xs:
-        raise ArgumentError("[concatenate] expected at least one array, got none. Start from an empty array of the wanted shape.")
+        raise ArgumentError(
+            "[concatenate] expected at least one array, got none. Start from an empty array of the wanted shape."
+        )
     dimension = as_axis(dimension, len(shape_of(xs[0])), "concatenate")
     if len(xs) == 1 and isinstance(xs[0], Tracer):
         return xs[0]
@@ -392,7 +416,10 @@ def _rev_lower(cg: Any, eqn: Any, args: list[str], out: str | None) -> str:
 
 
 rev_p.impl, rev_p.abstract = _rev_impl, _rev_abstract
-rev_p.batch = lambda size, vals, dims, dimensions: (rev_p.bind(vals[0], dimensions=tuple([d + (d >= dims[0]) for d in dimensions])), dims[0])
+rev_p.batch = lambda size, vals, dims, dimensions: (
+    rev_p.bind(vals[0], dimensions=tuple([d + (d >= dims[0]) for d in dimensions])),
+    dims[0],
+)
 rev_p.lower["numpy"] = _rev_lower
 linear(rev_p, lambda ct, aval, dimensions: rev_p.bind(ct, dimensions=dimensions))
 
@@ -463,7 +490,9 @@ def squeeze(array: Any, dimensions: Sequence[int] | int | None = None) -> Any:
     axes = as_axes(dimensions, len(shape), "squeeze")
     for a in axes:
         if shape[a] != 1:
-            raise ShapeError(f"[squeeze] expected axes of length 1, got axis {a} of {shape}. Choose the axes with axis=.")
+            raise ShapeError(
+                f"[squeeze] expected axes of length 1, got axis {a} of {shape}. Choose the axes with axis=."
+            )
     return reshape(array, tuple([n for i, n in enumerate(shape) if i not in axes]))
 
 
@@ -489,7 +518,9 @@ def stack(arrays: Sequence[Any], axis: int = 0) -> Any:
     """
     xs = [arr(x) for x in arrays]
     if not xs:
-        raise ArgumentError("[stack] expected at least one array, got none. Start from an empty array of the wanted shape.")
+        raise ArgumentError(
+            "[stack] expected at least one array, got none. Start from an empty array of the wanted shape."
+        )
     shapes = [shape_of(x) for x in xs]
     if any([s != shapes[0] for s in shapes]):
         told = ", ".join(str(s) for s in shapes[:6]) + (", ..." if len(xs) > 6 else "")
@@ -540,7 +571,9 @@ def moveaxis(array: Any, source: int | Sequence[int], destination: int | Sequenc
     src = [as_axis(a, ndim, "moveaxis") for a in sources]
     dst = [as_axis(a, ndim, "moveaxis") for a in targets]
     if len(src) != len(dst) or len(set(src)) != len(src) or len(set(dst)) != len(dst):
-        raise AxisError(f"[moveaxis] expected as many different sources as destinations, got {source} and {destination}.")
+        raise AxisError(
+            f"[moveaxis] expected as many different sources as destinations, got {source} and {destination}."
+        )
     order = [a for a in range(ndim) if a not in src]
     for d, s in sorted(zip(dst, src)):
         order.insert(d, s)
@@ -647,7 +680,11 @@ def broadcast_in_dim(operand: Any, shape: Sequence[int], broadcast_dimensions: S
     """
     operand = arr(operand)
     own, shape, dims = shape_of(operand), as_shape(shape), as_shape(broadcast_dimensions)
-    fits = len(dims) == len(own) and all([0 <= d < len(shape) for d in dims]) and all([a < b for a, b in zip(dims, dims[1:])])
+    fits = (
+        len(dims) == len(own)
+        and all([0 <= d < len(shape) for d in dims])
+        and all([a < b for a, b in zip(dims, dims[1:])])
+    )
     if not fits or any([n not in (1, shape[d]) for n, d in zip(own, dims)]):
         raise ShapeError(
             f"[broadcast_in_dim] expected one increasing dimension of {shape} for each axis of {own}, equal in length or 1 in the operand, "
@@ -677,7 +714,9 @@ def collapse(operand: Any, start_dimension: int, stop_dimension: int | None = No
     shape = shape_of(operand)
     start, stop, _ = builtins.slice(start_dimension, stop_dimension).indices(len(shape))
     if stop < start:
-        raise AxisError(f"[collapse] expected start_dimension <= stop_dimension, got {start_dimension} and {stop_dimension} for {shape}.")
+        raise AxisError(
+            f"[collapse] expected start_dimension <= stop_dimension, got {start_dimension} and {stop_dimension} for {shape}."
+        )
     merged = 1
     for n in shape[start:stop]:
         merged *= n
@@ -723,7 +762,9 @@ def _bitcast_impl(x: Any, new_dtype: np.dtype) -> Any:
 def _bitcast_abstract(a: ShapedArray, new_dtype: np.dtype) -> ShapedArray:
     old, new = a.dtype.itemsize, new_dtype.itemsize
     if (a.dtype.kind == "b") != (new_dtype.kind == "b") or (a.dtype.kind == "c") != (new_dtype.kind == "c"):
-        raise DTypeError(f"[bitcast_convert_type] expected two numeric dtypes of one family, got {a.dtype.name} and {new_dtype.name}. Use convert.")
+        raise DTypeError(
+            f"[bitcast_convert_type] expected two numeric dtypes of one family, got {a.dtype.name} and {new_dtype.name}. Use convert."
+        )
     if old == new:
         return ShapedArray(a.shape, new_dtype)
     if old > new:
@@ -783,7 +824,9 @@ def _reduce_precision_abstract(a: ShapedArray, exponent_bits: int, mantissa_bits
     if a.dtype.kind != "f":
         raise DTypeError(f"[reduce_precision] expected a float dtype, got {a.dtype.name}. Use convert.")
     if exponent_bits < 1 or mantissa_bits < 0:
-        raise ArgumentError(f"[reduce_precision] expected exponent_bits >= 1 and mantissa_bits >= 0, got {exponent_bits} and {mantissa_bits}.")
+        raise ArgumentError(
+            f"[reduce_precision] expected exponent_bits >= 1 and mantissa_bits >= 0, got {exponent_bits} and {mantissa_bits}."
+        )
     return ShapedArray(a.shape, a.dtype)
 
 
@@ -800,7 +843,9 @@ def reduce_precision(operand: Any, exponent_bits: int, mantissa_bits: int) -> An
     >>> float(reduce_precision(np.float32(1.001), 8, 7))
     1.0
     """
-    return reduce_precision_p.bind(arr(operand), exponent_bits=operator_index(exponent_bits), mantissa_bits=operator_index(mantissa_bits))
+    return reduce_precision_p.bind(
+        arr(operand), exponent_bits=operator_index(exponent_bits), mantissa_bits=operator_index(mantissa_bits)
+    )
 
 
 # ------------------------------------------------------------------ identities that transformations see
@@ -821,7 +866,9 @@ def stop_gradient(x: Any) -> Any:
     """
     if isinstance(x, (Tracer, np.ndarray, float)):
         return stop_gradient_p.bind(x) if isinstance(x, Tracer) and is_float(x.dtype) else x
-    return tree.map(lambda leaf: stop_gradient_p.bind(leaf) if isinstance(leaf, Tracer) and is_float(leaf.dtype) else leaf, x)
+    return tree.map(
+        lambda leaf: stop_gradient_p.bind(leaf) if isinstance(leaf, Tracer) and is_float(leaf.dtype) else leaf, x
+    )
 
 
 copy_p = Primitive("copy", fresh=True)
