@@ -1,7 +1,7 @@
 """Write and read the golden files: arrays and, in `config_json`, the list of calls that made them. NumPy only.
 
-A call's arguments are stored as JSON: tuples become lists, arrays become `{"array": ..., "dtype": ...}`, and a dict whose
-keys aren't strings becomes `{"items": [[key, value], ...]}`. `decode` turns them back. Nested calls, as in
+A call's arguments are stored as JSON: tuples become lists, arrays become `{"array": ..., "dtype": ...}`, and a dict
+whose keys aren't strings becomes `{"items": [[key, value], ...]}`. `decode` turns them back. Nested calls, as in
 `chain(clip(1.0), adam(0.1))`, are dicts too, which `call` and `ref` write and `build` evaluates on any module.
 """
 

@@ -1,4 +1,4 @@
-"""Golden convolutions and pools: conv_pool.npz from PyTorch, conv_jax.npz from JAX, all float64. Needs the `bench` extra.
+"""Golden convolutions and pools, float64: conv_pool.npz from PyTorch, conv_jax.npz from JAX. Needs the `bench` extra.
 
 PyTorch's arrays are channels first: x (N, C, *space), w (O, C / groups, *window), for transposed convolutions
 w (C, O / groups, *window). `padding` is always [[low, high], ...] per spatial dimension.
