@@ -1,0 +1,279 @@
+"""Sorting: sort, argsort, lexicographic order, the k largest, binary search. May import base, elementwise, shape, gather, core, errors.
+
+Orders are integers and carry no derivative; what is sorted is differentiated through a gather by the sorting permutation. NaN sorts last.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from operator import index as operator_index
+from typing import Any
+
+import numpy as np
+
+from fnets.core.avals import ShapedArray, is_float
+from fnets.core.primitive import Primitive
+from fnets.core.trace import dtype_of, shape_of
+from fnets.errors import ArgumentError, DTypeError, ShapeError
+from fnets.primitives.base import arr, as_axis, move_dim, nondifferentiable
+from fnets.primitives.elementwise import sub
+from fnets.primitives.gather import take_along
+from fnets.primitives.shape import rev, swapaxes
+
+# ------------------------------------------------------------------ sort
+
+sort_p = Primitive("sort", fresh=True)
+
+
+def _sort_impl(x: Any, dimension: int) -> Any:
+    out = np.array(x)
+    out.sort(dimension)
+    return out
+
+
+def _shift(dimension: int, dims: Sequence[int | None]) -> int:
+    return dimension + (dimension >= dims[0])  # type: ignore[operator]
+
+
+def _check_axis(op: str, a: ShapedArray, dimension: int) -> None:
+    if not 0 <= dimension < a.ndim:
+        as_axis(dimension, a.ndim, op)
+
+
+def _sort_abstract(a: ShapedArray, dimension: int) -> ShapedArray:
+    _check_axis("sort", a, dimension)
+    return ShapedArray(a.shape, a.dtype)
+
+
+def _sort_jvp(primals: Sequence, tangents: Sequence, dimension: int) -> tuple:
+    (x,) = primals
+    if not is_float(dtype_of(x)):
+        return sort_p.bind(x, dimension=dimension), None
+    order = argsort_p.bind(x, dimension=dimension, is_stable=True)
+    return take_along(x, order, dimension, unique=True), take_along(tangents[0], order, dimension, unique=True)
+
+
+def _sort_vjp(active: Sequence[int], x: Any, dimension: int) -> tuple:
+    if not is_float(dtype_of(x)):
+        return sort_p.bind(x, dimension=dimension), None
+    order = argsort_p.bind(x, dimension=dimension, is_stable=True)
+
+    def pull(ct: Any) -> tuple:
+        back = argsort_p.bind(order, dimension=dimension, is_stable=True)  # the inverse permutation
+        return (take_along(ct, back, dimension, unique=True),)
+
+    return take_along(x, order, dimension, unique=True), pull
+
+
+sort_p.impl, sort_p.abstract, sort_p.jvp, sort_p.vjp = _sort_impl, _sort_abstract, _sort_jvp, _sort_vjp
+sort_p.batch = lambda size, vals, dims, dimension: (sort_p.bind(vals[0], dimension=_shift(dimension, dims)), dims[0])
+
+
+# ------------------------------------------------------------------ argsort
+
+argsort_p = Primitive("argsort", fresh=True)
+
+
+def _argsort_abstract(a: ShapedArray, dimension: int, is_stable: bool) -> ShapedArray:
+    _check_axis("argsort", a, dimension)
+    return ShapedArray(a.shape, np.intp)
+
+
+argsort_p.impl = lambda x, dimension, is_stable: np.asarray(x).argsort(dimension, "stable" if is_stable else None)
+argsort_p.abstract = _argsort_abstract
+argsort_p.batch = lambda size, vals, dims, dimension, is_stable: (
+    argsort_p.bind(vals[0], dimension=_shift(dimension, dims), is_stable=is_stable),
+    dims[0],
+)
+nondifferentiable(argsort_p)
+
+
+# ------------------------------------------------------------------ lexicographic order: the first key counts most
+
+lexsort_p = Primitive("lexsort", fresh=True)
+
+
+def _lexsort_abstract(*keys: ShapedArray, dimension: int) -> ShapedArray:
+    _check_axis("sort", keys[0], dimension)
+    if any([k.shape != keys[0].shape for k in keys]):
+        raise ShapeError(f"[sort] expected operands of one shape, got {', '.join(str(k.shape) for k in keys)}. Broadcast them first.")
+    return ShapedArray(keys[0].shape, np.intp)
+
+
+def _lexsort_batch(size: int, vals: Sequence, dims: Sequence, dimension: int) -> tuple:
+    return lexsort_p.bind(*[move_dim(v, d, 0, size) for v, d in zip(vals, dims)], dimension=dimension + 1), 0
+
+
+lexsort_p.impl = lambda *keys, dimension: np.lexsort(keys[::-1], dimension)
+lexsort_p.abstract, lexsort_p.batch = _lexsort_abstract, _lexsort_batch
+nondifferentiable(lexsort_p)
+
+
+# ------------------------------------------------------------------ positions of the k largest
+
+top_k_indices_p = Primitive("top_k_indices", fresh=True)
+
+
+def _top_k_impl(x: Any, k: int) -> Any:
+    n = x.shape[-1]
+    rows = x.reshape(-1, n)
+    chosen = _chosen(rows, k) if 0 < k <= n // 8 and n >= 256 else None
+    if chosen is None:
+        return _descending(x, k)
+    order = _descending(np.take_along_axis(rows, chosen, 1), k)
+    return np.take_along_axis(chosen, order, 1).reshape(*x.shape[:-1], k)
+
+
+def _descending(x: np.ndarray, k: int) -> np.ndarray:
+    """Positions of the k largest along the last axis, of equal ones the first first: a stable sort of the reversed array, reversed."""
+    order = x[..., ::-1].argsort(-1, "stable")[..., ::-1][..., :k]
+    return x.shape[-1] - 1 - order
+
+
+def _chosen(rows: np.ndarray, k: int) -> np.ndarray | None:
+    """Ascending positions of the k largest of each row, of those equal to the smallest chosen one the first; None where a NaN interferes."""
+    count = len(rows)
+    least = np.partition(rows, rows.shape[1] - k, 1)[:, -k][:, None]
+    above = rows > least
+    equal = rows == least
+    missing = k - np.add.reduce(above, 1)[:, None]
+    taken = above | (equal & (np.add.accumulate(equal, 1, np.intp) <= missing))
+    if np.add.reduce(taken, None) != k * count or (np.add.reduce(taken, 1) != k).any():
+        return None
+    return taken.nonzero()[1].reshape(count, k)
+
+
+def _top_k_abstract(x: ShapedArray, k: int) -> ShapedArray:
+    if x.ndim == 0 or not 0 <= k <= x.shape[-1]:
+        raise ArgumentError(f"[top_k] expected k between 0 and the length of the axis, in shape {x.shape}, got k={k}. Choose a smaller k.")
+    if x.dtype.kind == "c":
+        raise DTypeError(f"[top_k] expected real numbers, got {x.dtype.name}. Order complex numbers by abs(x), for example.")
+    return ShapedArray((*x.shape[:-1], k), np.intp)
+
+
+top_k_indices_p.impl, top_k_indices_p.abstract = _top_k_impl, _top_k_abstract
+top_k_indices_p.batch = lambda size, vals, dims, k: (top_k_indices_p.bind(move_dim(vals[0], dims[0], 0, size), k=k), 0)
+nondifferentiable(top_k_indices_p)
+
+
+# ------------------------------------------------------------------ binary search
+
+# searchsorted(a, v): a sorted along its last axis; the leading `batch_ndim` axes of both are shared
+searchsorted_p = Primitive("searchsorted", fresh=True)
+
+
+def _searchsorted_impl(a: Any, v: Any, side: str, batch_ndim: int) -> Any:
+    if batch_ndim == 0:
+        return a.searchsorted(v, side)
+    lead, n = math.prod(a.shape[:-1]), a.shape[-1]
+    m = math.prod(v.shape[batch_ndim:])
+    rows, values = a.reshape(lead, n), v.reshape(lead, m)
+    # in a stable order of both, what precedes a value and belongs to `a` are the elements below it (or equal, for the right side)
+    both = (values, rows) if side == "left" else (rows, values)
+    order = np.concatenate(both, 1).argsort(1, "stable")
+    from_a = order >= m if side == "left" else order < n
+    before = np.add.accumulate(from_a, 1, np.intp)
+    out = np.empty((lead, m), np.intp)
+    r, c = (~from_a).nonzero()
+    out[r, order[r, c] - (0 if side == "left" else n)] = before[r, c]
+    return out.reshape(v.shape)
+
+
+def _searchsorted_abstract(a: ShapedArray, v: ShapedArray, side: str, batch_ndim: int) -> ShapedArray:
+    if a.ndim != batch_ndim + 1:
+        raise ShapeError(f"[searchsorted] expected a sorted array of one axis, got shape {a.shape[batch_ndim:]}. Use vmap for several sorted arrays.")
+    return ShapedArray(v.shape, np.intp)
+
+
+def _searchsorted_batch(size: int, vals: Sequence, dims: Sequence, side: str, batch_ndim: int) -> tuple:
+    if dims[0] is None and batch_ndim == 0:
+        return searchsorted_p.bind(*vals, side=side, batch_ndim=0), dims[1]
+    a, v = [move_dim(x, d, 0, size) for x, d in zip(vals, dims)]
+    return searchsorted_p.bind(a, v, side=side, batch_ndim=batch_ndim + 1), 0
+
+
+searchsorted_p.impl, searchsorted_p.abstract, searchsorted_p.batch = _searchsorted_impl, _searchsorted_abstract, _searchsorted_batch
+nondifferentiable(searchsorted_p)
+
+
+# ------------------------------------------------------------------ the user's functions (those of fnets.lax)
+
+
+def sort(operand: Any, dimension: int = -1, is_stable: bool = True, num_keys: int = 1) -> Any:
+    """Sort along an axis; with several operands, all by the order of the first `num_keys` of them.
+
+    Args:
+      operand: an array, or a tuple or list of arrays of one shape.
+      dimension: the axis.
+      is_stable: equal elements keep their order.
+      num_keys: how many leading operands decide the order, the first counting most.
+
+    Returns:
+      An array, or a tuple of arrays. NaN sorts last.
+
+    Raises:
+      ArgumentError: num_keys is not between 1 and the number of operands.
+
+    >>> sort((np.array([2, 1, 2]), np.array([5, 6, 4])), num_keys=2)
+    (array([1, 2, 2]), array([6, 4, 5]))
+    """
+    if not isinstance(operand, (tuple, list)):
+        x = arr(operand)
+        return sort_p.bind(x, dimension=as_axis(dimension, len(shape_of(x)), "sort"))
+    xs = [arr(x) for x in operand]
+    if not 1 <= num_keys <= len(xs):
+        raise ArgumentError(f"[sort] expected num_keys between 1 and the number of operands, {len(xs)}, got {num_keys}.")
+    shapes = [shape_of(x) for x in xs]
+    if any([s != shapes[0] for s in shapes]):
+        raise ShapeError(f"[sort] expected operands of one shape, got {', '.join(map(str, shapes))}. Broadcast them first.")
+    axis = as_axis(dimension, len(shapes[0]), "sort")
+    if num_keys == 1:
+        order = argsort_p.bind(xs[0], dimension=axis, is_stable=is_stable)
+    else:
+        order = lexsort_p.bind(*xs[:num_keys], dimension=axis)
+    return tuple([take_along(x, order, axis, unique=True) for x in xs])
+
+
+def sort_key_val(keys: Any, values: Any, dimension: int = -1, is_stable: bool = True) -> tuple[Any, Any]:
+    """Sort `keys` along an axis, and `values` of the same shape with them.
+
+    >>> sort_key_val(np.array([3, 1]), np.array([0, 1]))
+    (array([1, 3]), array([1, 0]))
+    """
+    return sort((keys, values), dimension, is_stable)
+
+
+def top_k(operand: Any, k: int, *, axis: int = -1) -> tuple[Any, Any]:
+    """The k largest elements along an axis, in descending order, and their positions; of equal ones the first. NaN counts as largest.
+
+    Args:
+      operand: real array.
+      k: how many, at most the length of the axis.
+
+    Returns:
+      (values, indices), the axis having length k. The values carry derivatives.
+
+    >>> top_k(np.array([3, 1, 3, 2]), 3)
+    (array([3, 3, 2]), array([0, 2, 3]))
+    """
+    x = arr(operand)
+    ndim = len(shape_of(x))
+    axis = as_axis(axis, ndim, "top_k")
+    last = x if axis == ndim - 1 else swapaxes(x, axis, ndim - 1)
+    n, k = shape_of(last)[-1], operator_index(k)
+    if not 0 <= k <= n:
+        raise ArgumentError(f"[top_k] expected k between 0 and the length {n} of axis {axis}, got k={k}. Choose a smaller k.")
+    indices = top_k_indices_p.bind(last, k=k)
+    values = take_along(last, indices, ndim - 1, unique=True)
+    if axis != ndim - 1:
+        values, indices = swapaxes(values, axis, ndim - 1), swapaxes(indices, axis, ndim - 1)
+    return values, indices
+
+
+def argsort_along(x: Any, axis: int, stable: bool = True, descending: bool = False) -> Any:
+    """Positions that sort `x` along a non-negative axis; descending, equal elements keep their order too, and NaN comes first."""
+    if not descending:
+        return argsort_p.bind(x, dimension=axis, is_stable=stable)
+    order = rev(argsort_p.bind(rev(x, (axis,)), dimension=axis, is_stable=stable), (axis,))
+    return sub(shape_of(x)[axis] - 1, order)
