@@ -1,7 +1,8 @@
-"""Reductions and running reductions: extremes, products, logic, argmax, cumulative operations, softmax and logsumexp.
+"""Reductions: sum, extremes, product, logic, argmax, mean, variance, and `reduce` by any computation. May import base, elementwise, shape,
+cumulative, core.
 
-May import base, elementwise, shape, core. The sum's primitive lives in base, because undoing a broadcast needs it. Conventions: the
-derivative of a maximum is shared equally by the elements that tie; a running maximum's goes to the first; products are right at zeros.
+The sum's primitive lives in base, because undoing a broadcast needs it. The derivative of a maximum is shared equally by the elements
+that tie; a product's is right where elements are zero.
 """
 
 from __future__ import annotations
@@ -11,20 +12,20 @@ from typing import Any
 
 import numpy as np
 
+from fnets import tree
 from fnets.core.avals import ShapedArray, is_float
 from fnets.core.primitive import Primitive
-from fnets.core.trace import dtype_of, shape_of
-from fnets.errors import DTypeError, ShapeError
+from fnets.core.trace import Trace, Tracer, dtype_of, shape_of, typeof
+from fnets.errors import ArgumentError, DTypeError, ShapeError
 from fnets.primitives.base import (
     arr,
     as_axes,
     as_axis,
     batch_reduction,
+    broadcast_to,
     convert,
     inverse_permutation,
     kept,
-    linear,
-    move_dim,
     nondifferentiable,
     one_axis,
     reduce_sum_p,
@@ -34,22 +35,9 @@ from fnets.primitives.base import (
     transpose,
 )
 from fnets.primitives.base import reduce_sum as _sum
-from fnets.primitives.elementwise import (
-    add,
-    conj,
-    div,
-    eq,
-    exp,
-    fill_like,
-    logical_and,
-    maximum,
-    mul,
-    ne,
-    real,
-    resolve_dtype,
-    sub,
-)
-from fnets.primitives.shape import pad, ravel
+from fnets.primitives.cumulative import cumprod_p, shifted
+from fnets.primitives.elementwise import conj, div, eq, mul, ne, real, sub
+from fnets.primitives.shape import concatenate_p, ravel, slice_in_dim
 
 # ------------------------------------------------------------------ helpers
 
@@ -61,7 +49,7 @@ def _over(prim: Primitive, operand: Any, axes: Any) -> Any:
     return prim.bind(operand, axes=axes) if axes else operand
 
 
-def _spread(x: Any, like: Any, axes: tuple[int, ...]) -> Any:
+def spread(x: Any, like: Any, axes: tuple[int, ...]) -> Any:
     """A reduction's result with its reduced axes back as ones, to broadcast against the operand."""
     return reshape(x, kept(shape_of(like), axes))
 
@@ -99,7 +87,7 @@ def _extreme(name: str, ufunc: np.ufunc) -> Primitive:
 
     def attained(x: Any, y: Any, axes: tuple[int, ...]) -> tuple[Any, Any]:
         """(1 where an element is the extreme, how many are)."""
-        mask = convert(eq(x, _spread(y, x, axes)), dtype_of(y))
+        mask = convert(eq(x, spread(y, x, axes)), dtype_of(y))
         return mask, _sum(mask, axes)
 
     def jvp(primals: Sequence, tangents: Sequence, axes: tuple[int, ...]) -> tuple:
@@ -115,7 +103,7 @@ def _extreme(name: str, ufunc: np.ufunc) -> Primitive:
 
         def pull(ct: Any) -> tuple:
             mask, count = attained(x, y, axes)
-            return (mul(mask, _spread(div(ct, count), x, axes)),)
+            return (mul(mask, spread(div(ct, count), x, axes)),)
 
         return y, pull
 
@@ -285,267 +273,6 @@ def _truth(x: Any) -> Any:
     return x if dtype_of(x).kind == "b" else ne(x, 0)
 
 
-# ------------------------------------------------------------------ running operations: helpers
-
-
-def _backwards(x: Any, axis: int) -> Any:
-    index = [slice(None)] * x.ndim
-    index[axis] = slice(None, None, -1)
-    return x[tuple(index)]
-
-
-def _shifted(x: Any, axis: int, reverse: bool, fill: Any) -> Any:
-    """x[k - 1] at k (x[k + 1] if reverse), and `fill` at the open end."""
-    config = [(0, 0, 0)] * len(shape_of(x))
-    config[axis] = (-1, 1, 0) if reverse else (1, -1, 0)
-    return pad(x, fill, tuple(config)) if shape_of(x)[axis] else x
-
-
-def batch_along(prim: Primitive) -> None:
-    """The batch rule of an operation that keeps the shape and works along its parameter `axis`."""
-
-    def batch(size: int, vals: Sequence, dims: Sequence, axis: int, **params: Any) -> tuple:
-        d = dims[0]
-        return prim.bind(vals[0], axis=axis + (axis >= d), **params), d
-
-    prim.batch = batch
-
-
-def _along(prim: Primitive, operand: Any, axis: int, reverse: bool) -> Any:
-    operand = arr(operand)
-    return prim.bind(operand, axis=as_axis(axis, len(shape_of(operand)), prim.name), reverse=bool(reverse))
-
-
-def _running(name: str, ufunc: np.ufunc, dtype: Callable[[np.dtype], np.dtype]) -> Primitive:
-    """Declare y[k] = ufunc(y[k - 1], x[k]) along an axis; the derivatives follow separately."""
-    prim = Primitive(name, fresh=True)
-    run = ufunc.accumulate
-
-    def impl(x: Any, axis: int, reverse: bool) -> Any:
-        return _backwards(run(_backwards(x, axis), axis), axis) if reverse else run(x, axis)
-
-    prim.impl = impl
-    prim.abstract = lambda a, axis, reverse: ShapedArray(a.shape, dtype(a.dtype))
-    batch_along(prim)
-    return prim
-
-
-# ------------------------------------------------------------------ linear recurrence: what running products and maxima differentiate to
-
-linear_recurrence_p = Primitive("linear_recurrence", fresh=True)
-_FEW_ROWS = 16  # below this, Python floats are faster than one NumPy call a step
-
-
-def _recurrence_impl(a: Any, b: Any, axis: int, reverse: bool) -> Any:
-    n = b.shape[axis]
-    dtype = np.result_type(a, b)
-    if n == 0:
-        return np.array(b, dtype)
-    if reverse:
-        a, b = _backwards(a, axis), _backwards(b, axis)
-    if b.size // n < _FEW_ROWS and dtype.kind in "fc":
-        columns = [_run_scalars(f, s) for f, s in zip(_rows(a, axis), _rows(b, axis))]
-        out = np.array(columns, dtype).reshape(*b.shape[:axis], *b.shape[axis + 1 :], n)
-        out = np.moveaxis(out, -1, axis)
-    else:
-        out = np.array(b, dtype)
-        steps, factors = np.moveaxis(out, axis, 0), np.moveaxis(a, axis, 0)
-        for k in range(1, n):
-            steps[k] += factors[k] * steps[k - 1]
-    return _backwards(out, axis) if reverse else out
-
-
-def _rows(x: Any, axis: int) -> list:
-    return np.moveaxis(x, axis, -1).reshape(-1, x.shape[axis]).tolist()
-
-
-def _run_scalars(factors: list, terms: list) -> list:
-    y = terms[0]
-    out = [y]
-    for a, b in zip(factors[1:], terms[1:]):
-        y = a * y + b
-        out.append(y)
-    return out
-
-
-def _recurrence_abstract(a: ShapedArray, b: ShapedArray, axis: int, reverse: bool) -> ShapedArray:
-    if a.shape != b.shape:
-        raise ShapeError(
-            f"[linear_recurrence] expected factors and terms of one shape, got {a.shape} and {b.shape}. Broadcast them first."
-        )
-    return ShapedArray(b.shape, np.result_type(a.dtype, b.dtype))
-
-
-def _recurrence_jvp(primals: Sequence, tangents: Sequence, axis: int, reverse: bool) -> tuple:
-    (a, b), (ta, tb) = primals, tangents
-    y = linear_recurrence(a, b, axis, reverse)
-    terms = tb
-    if ta is not None:
-        through_factors = mul(ta, _shifted(y, axis, reverse, 0))
-        terms = through_factors if tb is None else add(through_factors, tb)
-    return y, linear_recurrence(a, terms, axis, reverse)
-
-
-def _recurrence_vjp(active: tuple, a: Any, b: Any, axis: int, reverse: bool) -> tuple:
-    y = linear_recurrence(a, b, axis, reverse)
-    dtypes = dtype_of(a), dtype_of(b)
-
-    def pull(ct: Any) -> list:
-        g = _recurrence_transposed(a, ct, axis, reverse)
-        cts = {1: g}
-        if 0 in active:
-            cts[0] = mul(g, _shifted(y, axis, reverse, 0))
-        return [convert(cts[i], dtypes[i]) for i in active]
-
-    return y, pull
-
-
-def _recurrence_transposed(a: Any, ct: Any, axis: int, reverse: bool) -> Any:
-    """The cotangent of the terms: g[k] = a[k + 1] g[k + 1] + ct[k]."""
-    return linear_recurrence(_shifted(a, axis, not reverse, 0), ct, axis, not reverse)
-
-
-def _recurrence_batch(size: int, vals: Sequence, dims: Sequence, axis: int, reverse: bool) -> tuple:
-    a, b = [move_dim(v, d, 0, size) for v, d in zip(vals, dims)]
-    return linear_recurrence(a, b, axis + 1, reverse), 0
-
-
-linear_recurrence_p.impl, linear_recurrence_p.abstract = _recurrence_impl, _recurrence_abstract
-linear_recurrence_p.jvp, linear_recurrence_p.vjp, linear_recurrence_p.batch = (
-    _recurrence_jvp,
-    _recurrence_vjp,
-    _recurrence_batch,
-)
-
-
-def linear_recurrence(factors: Any, terms: Any, axis: int = 0, reverse: bool = False) -> Any:
-    """y[k] = factors[k] * y[k - 1] + terms[k] along an axis, starting from y[0] = terms[0].
-
-    Args:
-      factors, terms: arrays of one shape.
-      axis: the axis to run along.
-      reverse: run from the end: y[k] = factors[k] * y[k + 1] + terms[k].
-
-    >>> linear_recurrence(np.array([0.5, 0.5, 0.5]), np.array([4.0, 0.0, 1.0]))
-    array([4., 2., 2.])
-    """
-    factors, terms = arr(factors), arr(terms)
-    return linear_recurrence_p.bind(
-        factors, terms, axis=as_axis(axis, len(shape_of(terms)), "linear_recurrence"), reverse=reverse
-    )
-
-
-# ------------------------------------------------------------------ cumulative sum, product, maximum, minimum, logsumexp
-
-cumsum_p = _running("cumsum", np.add, sum_dtype)
-linear(cumsum_p, lambda ct, aval, axis, reverse: cumsum_p.bind(ct, axis=axis, reverse=not reverse))
-cumprod_p = _running("cumprod", np.multiply, sum_dtype)
-cummax_p = _running("cummax", np.maximum, lambda dtype: dtype)
-cummin_p = _running("cummin", np.minimum, lambda dtype: dtype)
-cumlogsumexp_p = _running("cumlogsumexp", np.logaddexp, lambda dtype: resolve_dtype(np.logaddexp, dtype, dtype))
-
-
-def _by_recurrence(prim: Primitive, parts: Callable) -> None:
-    """Rules of a running operation with dy[k] = factor[k] dy[k - 1] + weight[k] dx[k]; `parts(x, y, axis, reverse)` gives the two."""
-
-    def jvp(primals: Sequence, tangents: Sequence, axis: int, reverse: bool) -> tuple:
-        (x,), (t,) = primals, tangents
-        y = prim.bind(x, axis=axis, reverse=reverse)
-        factor, weight = parts(x, y, axis, reverse)
-        return y, linear_recurrence(factor, mul(weight, t), axis, reverse)
-
-    def vjp(active: tuple, x: Any, axis: int, reverse: bool) -> tuple:
-        y = prim.bind(x, axis=axis, reverse=reverse)
-        if not is_float(dtype_of(y)):
-            return y, None
-
-        def pull(ct: Any) -> tuple:
-            factor, weight = parts(x, y, axis, reverse)
-            return (mul(weight, _recurrence_transposed(factor, ct, axis, reverse)),)
-
-        return y, pull
-
-    prim.jvp, prim.vjp = jvp, vjp
-
-
-def _cumprod_parts(x: Any, y: Any, axis: int, reverse: bool) -> tuple:
-    return x, _shifted(y, axis, reverse, 1)  # products and sums alone: right where x is zero
-
-
-def _record_parts(x: Any, y: Any, axis: int, reverse: bool) -> tuple:
-    before = _shifted(y, axis, reverse, 0)
-    first = np.zeros(shape_of(x)[axis], bool)
-    first[-1:] = reverse
-    first[:1] |= not reverse
-    first = first.reshape([-1 if i == axis else 1 for i in range(len(shape_of(x)))])
-    kept_on = convert(logical_and(eq(before, y), np.logical_not(first)), dtype_of(y))
-    return kept_on, sub(1, kept_on)
-
-
-def _cumlogsumexp_parts(x: Any, y: Any, axis: int, reverse: bool) -> tuple:
-    return _exp_difference(_shifted(y, axis, reverse, -np.inf), y), _exp_difference(x, y)
-
-
-def _exp_difference(x: Any, y: Any) -> Any:
-    """exp(x - y) where x <= y; 0 where both are -inf."""
-    return exp(sub(x, maximum(y, fill_like(y, _lowest(dtype_of(y))))))
-
-
-def _lowest(dtype: np.dtype) -> float:
-    return np.finfo(dtype).min
-
-
-_by_recurrence(cumprod_p, _cumprod_parts)
-_by_recurrence(cummax_p, _record_parts)
-_by_recurrence(cummin_p, _record_parts)
-_by_recurrence(cumlogsumexp_p, _cumlogsumexp_parts)
-
-
-def cumsum(operand: Any, axis: int = 0, reverse: bool = False) -> Any:
-    """Running sums along an axis; from the end if `reverse`. Small integers widen, as in NumPy.
-
-    >>> cumsum(np.array([1, 2, 3]), reverse=True)
-    array([6, 5, 3])
-    """
-    return _along(cumsum_p, operand, axis, reverse)
-
-
-def cumprod(operand: Any, axis: int = 0, reverse: bool = False) -> Any:
-    """Running products along an axis; from the end if `reverse`. Its derivatives are right at zeros.
-
-    >>> cumprod(np.array([1, 2, 3]))
-    array([1, 2, 6])
-    """
-    return _along(cumprod_p, operand, axis, reverse)
-
-
-def cummax(operand: Any, axis: int = 0, reverse: bool = False) -> Any:
-    """Running maxima along an axis; from the end if `reverse`. Of elements that tie, the first carries the derivative.
-
-    >>> cummax(np.array([1, 3, 2]))
-    array([1, 3, 3])
-    """
-    return _along(cummax_p, operand, axis, reverse)
-
-
-def cummin(operand: Any, axis: int = 0, reverse: bool = False) -> Any:
-    """Running minima along an axis; as `cummax`.
-
-    >>> cummin(np.array([2, 3, 1]))
-    array([2, 2, 1])
-    """
-    return _along(cummin_p, operand, axis, reverse)
-
-
-def cumlogsumexp(operand: Any, axis: int = 0, reverse: bool = False) -> Any:
-    """Running log(sum(exp(x))) along an axis, without overflow; from the end if `reverse`.
-
-    >>> cumlogsumexp(np.array([0.0, 0.0])).round(4)
-    array([0.    , 0.6931])
-    """
-    return _along(cumlogsumexp_p, operand, axis, reverse)
-
-
 # ------------------------------------------------------------------ product
 
 reduce_prod_p = Primitive("reduce_prod", kind="reduce", fresh=True)
@@ -560,7 +287,7 @@ def _product_of_others(x: Any, axes: tuple[int, ...]) -> Any:
     moved = transpose(x, order)
     flat = reshape(moved, (*lead, size_of([shape[i] for i in axes])))
     axis = len(lead)
-    left, right = [_shifted(cumprod_p.bind(flat, axis=axis, reverse=r), axis, r, 1) for r in (False, True)]
+    left, right = [shifted(cumprod_p.bind(flat, axis=axis, reverse=r), axis, r, 1) for r in (False, True)]
     return transpose(reshape(mul(left, right), shape_of(moved)), inverse_permutation(order))
 
 
@@ -573,7 +300,7 @@ def _prod_vjp(active: tuple, x: Any, axes: tuple[int, ...]) -> tuple:
     y = reduce_prod_p.bind(x, axes=axes)
     if not is_float(dtype_of(y)):
         return y, None
-    return y, lambda ct: (mul(_spread(ct, x, axes), _product_of_others(x, axes)),)
+    return y, lambda ct: (mul(spread(ct, x, axes), _product_of_others(x, axes)),)
 
 
 reduce_prod_p.impl = lambda x, axes: _multiply_reduce(x, one_axis(axes))
@@ -590,166 +317,6 @@ def reduce_prod(operand: Any, axes: Sequence[int] | int | None = None) -> Any:
     array([5, 6])
     """
     return _over(reduce_prod_p, operand, axes)
-
-
-# ------------------------------------------------------------------ logsumexp, softmax, log_softmax
-
-
-def _peak(x: Any, axis: Any) -> Any:
-    """The maximum, axes kept; of complex numbers, of the real parts."""
-    return np.maximum.reduce(x.real if x.dtype.kind == "c" else x, axis, keepdims=True)
-
-
-def _logsumexp_impl(x: Any, axes: tuple[int, ...]) -> Any:
-    axis = one_axis(axes)
-    x = _floating(x)
-    if 0 in [x.shape[i] for i in axes]:
-        return np.full(reduced(x.shape, axes), -np.inf, x.dtype)[()]
-    peak = _peak(x, axis)
-    finite = np.isfinite(peak)
-    if not finite.all():
-        peak = np.where(
-            finite, peak, peak.dtype.type(0)
-        )  # a row of -inf sums to exactly 0, one with +inf or nan keeps it
-        with np.errstate(over="ignore", divide="ignore"):
-            return _log_of_sum(x, peak, axis)
-    return _log_of_sum(x, peak, axis)
-
-
-def _log_of_sum(x: Any, peak: Any, axis: Any) -> Any:
-    shifted = np.subtract(x, peak)
-    total = np.add.reduce(np.exp(shifted, shifted if shifted.ndim else None), axis, keepdims=True)
-    out = np.add(np.log(total), peak)
-    return out.reshape(np.add.reduce(out, axis).shape)[()]
-
-
-def _floating(x: Any) -> Any:
-    return x if x.dtype.kind in "fcV" else x.astype(resolve_dtype(np.exp, x.dtype))
-
-
-def _float_abstract(shape_rule: Callable) -> Callable:
-    def abstract(a: ShapedArray, axes: tuple[int, ...]) -> ShapedArray:
-        return ShapedArray(shape_rule(a.shape, axes), a.dtype if is_float(a.dtype) else resolve_dtype(np.exp, a.dtype))
-
-    return abstract
-
-
-logsumexp_p = Primitive("logsumexp", kind="reduce", fresh=True)
-
-
-def _logsumexp_jvp(primals: Sequence, tangents: Sequence, axes: tuple[int, ...]) -> tuple:
-    (x,), (t,) = primals, tangents
-    y = logsumexp_p.bind(x, axes=axes)
-    return y, _sum(mul(t, _exp_difference(x, _spread(y, x, axes))), axes)
-
-
-def _logsumexp_vjp(active: tuple, x: Any, axes: tuple[int, ...]) -> tuple:
-    y = logsumexp_p.bind(x, axes=axes)
-    return y, lambda ct: (mul(_exp_difference(x, _spread(y, x, axes)), _spread(ct, x, axes)),)
-
-
-logsumexp_p.impl, logsumexp_p.abstract = _logsumexp_impl, _float_abstract(reduced)
-logsumexp_p.jvp, logsumexp_p.vjp = _logsumexp_jvp, _logsumexp_vjp
-batch_reduction(logsumexp_p)
-
-
-def logsumexp(operand: Any, axes: Sequence[int] | int | None = None) -> Any:
-    """log(sum(exp(x))) over axes (all by default), without overflow. Its derivative is the softmax.
-
-    A row of -inf gives -inf (and a zero derivative), a row that holds +inf gives inf.
-
-    >>> logsumexp(np.array([[1000.0, 1000.0], [0.0, -np.inf]]), (1,)).round(4)
-    array([1000.6931,    0.    ])
-    """
-    operand = arr(operand)
-    return logsumexp_p.bind(operand, axes=as_axes(axes, len(shape_of(operand)), "logsumexp"))
-
-
-softmax_p = Primitive("softmax", fresh=True)
-log_softmax_p = Primitive("log_softmax", fresh=True)
-
-
-def _softmax_impl(x: Any, axes: tuple[int, ...]) -> Any:
-    axis = one_axis(axes)
-    x = _floating(x)
-    if not x.size:
-        return x.copy()
-    out = np.asarray(np.subtract(x, _peak(x, axis)))
-    np.exp(out, out)
-    return np.divide(out, np.add.reduce(out, axis, keepdims=True), out)
-
-
-def _log_softmax_impl(x: Any, axes: tuple[int, ...]) -> Any:
-    axis = one_axis(axes)
-    x = _floating(x)
-    if not x.size:
-        return x.copy()
-    out = np.asarray(np.subtract(x, _peak(x, axis)))
-    return np.subtract(out, np.log(np.add.reduce(np.exp(out), axis, keepdims=True)), out)
-
-
-def _softmax_tangent(y: Any, t: Any, axes: tuple[int, ...]) -> Any:
-    return mul(y, sub(t, _spread(_sum(mul(y, t), axes), y, axes)))
-
-
-def _softmax_jvp(primals: Sequence, tangents: Sequence, axes: tuple[int, ...]) -> tuple:
-    y = softmax_p.bind(*primals, axes=axes)
-    return y, _softmax_tangent(y, tangents[0], axes)
-
-
-def _softmax_vjp(active: tuple, x: Any, axes: tuple[int, ...]) -> tuple:
-    y = softmax_p.bind(x, axes=axes)
-    return y, lambda ct: (_softmax_tangent(y, ct, axes),)  # the Jacobian is symmetric
-
-
-def _log_softmax_jvp(primals: Sequence, tangents: Sequence, axes: tuple[int, ...]) -> tuple:
-    y, t = log_softmax_p.bind(*primals, axes=axes), tangents[0]
-    return y, sub(t, _spread(_sum(mul(exp(y), t), axes), y, axes))
-
-
-def _log_softmax_vjp(active: tuple, x: Any, axes: tuple[int, ...]) -> tuple:
-    y = log_softmax_p.bind(x, axes=axes)
-    return y, lambda ct: (sub(ct, mul(exp(y), _spread(_sum(ct, axes), y, axes))),)
-
-
-def _keeping_shape(size: int, d: int, axes: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple([a + (a >= d) for a in axes])
-
-
-softmax_p.impl, softmax_p.jvp, softmax_p.vjp = _softmax_impl, _softmax_jvp, _softmax_vjp
-log_softmax_p.impl, log_softmax_p.jvp, log_softmax_p.vjp = _log_softmax_impl, _log_softmax_jvp, _log_softmax_vjp
-softmax_p.abstract = log_softmax_p.abstract = _float_abstract(lambda shape, axes: shape)
-softmax_p.batch = lambda size, vals, dims, axes: (
-    softmax_p.bind(vals[0], axes=_keeping_shape(size, dims[0], axes)),
-    dims[0],
-)
-log_softmax_p.batch = lambda size, vals, dims, axes: (
-    log_softmax_p.bind(vals[0], axes=_keeping_shape(size, dims[0], axes)),
-    dims[0],
-)
-
-
-def softmax(x: Any, axes: Sequence[int] | int | None = -1) -> Any:
-    """exp(x) / sum(exp(x)) over axes (the last by default), without overflow.
-
-    >>> softmax(np.array([1000.0, 1000.0]))
-    array([0.5, 0.5])
-    """
-    return _normalised(softmax_p, x, axes)
-
-
-def log_softmax(x: Any, axes: Sequence[int] | int | None = -1) -> Any:
-    """x - log(sum(exp(x))) over axes (the last by default), without overflow.
-
-    >>> log_softmax(np.array([1000.0, 1000.0])).round(4)
-    array([-0.6931, -0.6931])
-    """
-    return _normalised(log_softmax_p, x, axes)
-
-
-def _normalised(prim: Primitive, x: Any, axes: Any) -> Any:
-    x = arr(x)
-    return prim.bind(x, axes=as_axes(axes, len(shape_of(x)), prim.name))
 
 
 # ------------------------------------------------------------------ mean and variance
@@ -794,6 +361,120 @@ def var(operand: Any, axes: Sequence[int] | int | None = None, ddof: int | float
     dtype = dtype_of(x)
     if dtype == np.float16:
         return convert(var(convert(x, np.float32), axes, ddof), dtype)
-    centred = sub(x, _spread(mean(x, axes), x, axes))
+    centred = sub(x, spread(mean(x, axes), x, axes))
     squares = real(mul(centred, conj(centred))) if dtype.kind == "c" else mul(centred, centred)
     return div(_sum(squares, axes), max(size_of([shape_of(x)[i] for i in axes]) - ddof, 0))
+
+
+# ------------------------------------------------------------------ reduce: any computation
+
+
+class _Symbol(Tracer):
+    """Stands for an element in a reducer that is looked at; `of` is the primitive that made it of the two operands, if it was one."""
+
+    __slots__ = ("of", "aval")
+
+    def __init__(self, trace: Trace, aval: ShapedArray, of: str = ""):
+        self.trace = trace
+        self.aval = aval
+        self.of = of
+
+
+class _Look(Trace):
+    """Runs a reducer on its two symbolic operands."""
+
+    __slots__ = ("operands",)
+    transform = "reduce"
+
+    def process(self, prim: Primitive, args: tuple, params: dict) -> Any:
+        avals = prim.abstract(*map(typeof, args), **params)
+        if prim.multi:
+            return [_Symbol(self, a) for a in avals]
+        both = len(args) == 2 and not params and {id(a) for a in args} == self.operands
+        return _Symbol(self, avals, prim.name if both else "")
+
+
+def _known_computation(computation: Callable, dtype: np.dtype) -> str:
+    """The name of the binary primitive that a reducer is, or ''."""
+    with _Look("computation") as trace:
+        x, y = (_Symbol(trace, ShapedArray((), dtype)) for _ in range(2))
+        trace.operands = {id(x), id(y)}
+        try:
+            out = computation(x, y)
+        except Exception:  # whatever it cannot do with symbols, it may be able to do with arrays
+            return ""
+        return out.of if type(out) is _Symbol else ""
+
+
+_REDUCTION_OF = {
+    "add": reduce_sum_p,
+    "mul": reduce_prod_p,
+    "max": reduce_max_p,
+    "min": reduce_min_p,
+    "and": reduce_and_p,
+    "or": reduce_or_p,
+    "xor": reduce_xor_p,
+}
+
+
+def reduce(operands: Any, init_values: Any, computation: Callable, dimensions: Sequence[int]) -> Any:
+    """Combine the elements along axes by a binary computation.
+
+    Args:
+      operands: an array, or a pytree of arrays of one shape that are reduced together.
+      init_values: a scalar for each operand, in the same structure: what the reduction starts from.
+      computation: `f(x, y)` of two such structures; associative, with `init_values` as identity, and built of elementwise operations, as it
+        is applied to whole slices. Addition, multiplication, maximum, minimum and bitwise logic run as NumPy reductions.
+      dimensions: the axes to reduce.
+
+    Returns:
+      The structure of `operands` without these axes, in the operands' dtypes.
+
+    >>> from fnets.primitives.elementwise import maximum
+    >>> reduce(np.array([[1, 5], [3, 2]]), 0, maximum, (1,))
+    array([5, 3])
+    """
+    leaves, treedef = tree.flatten(operands)
+    inits = tree.leaves(init_values)
+    if not leaves or len(leaves) != len(inits):
+        raise ArgumentError(
+            f"[reduce] expected one initial value for each operand, got {len(leaves)} operands and {len(inits)} values."
+        )
+    xs = [arr(x) for x in leaves]
+    shape = shape_of(xs[0])
+    if not all([shape_of(x) == shape for x in xs]):
+        raise ShapeError(
+            f"[reduce] expected operands of one shape, got {', '.join(str(shape_of(x)) for x in xs)}. Broadcast them first."
+        )
+    inits = [convert(v, dtype_of(x)) for v, x in zip(inits, xs)]
+    axes = as_axes(tuple(dimensions), len(shape), "reduce")
+
+    def combine(left: Sequence, right: Sequence) -> list:
+        out = tree.leaves(computation(tree.unflatten(treedef, left), tree.unflatten(treedef, right)))
+        return [convert(o, dtype_of(x)) for o, x in zip(out, xs)]
+
+    empty = 0 in [shape[i] for i in axes]
+    if len(xs) == 1 and treedef == tree.structure(0) and axes and not empty:
+        known = _REDUCTION_OF.get(_known_computation(computation, dtype_of(xs[0])))
+        if known is not None:
+            total = convert(known.bind(xs[0], axes=axes), dtype_of(xs[0]))
+            return combine(inits, [total])[0]
+    results = [broadcast_to(v, reduced(shape, axes)) for v in inits]
+    if not empty:
+        results = combine(results, _by_halving(xs, axes, combine))
+    return tree.unflatten(treedef, results)
+
+
+def _by_halving(xs: Sequence, axes: tuple[int, ...], combine: Callable) -> Sequence:
+    """Combine neighbours until one slice is left: log2(n) rounds, order kept."""
+    shape = shape_of(xs[0])
+    rest = tuple([i for i in range(len(shape)) if i not in axes])
+    n = size_of([shape[i] for i in axes])
+    slices = [reshape(transpose(x, axes + rest), (n, *[shape[i] for i in rest])) for x in xs]
+    while n > 1:
+        half = n // 2
+        paired = combine(*[[slice_in_dim(s, start, 2 * half, 2) for s in slices] for start in (0, 1)])
+        odd = [[slice_in_dim(s, n - 1, n)] if n % 2 else [] for s in slices]
+        slices = [concatenate_p.bind(p, *o, dimension=0) for p, o in zip(paired, odd)]
+        n -= half
+    return [reshape(s, shape_of(s)[1:]) for s in slices]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 from harness import Sample, integers, normal
 
+from fnets.primitives import cumulative as c
 from fnets.primitives import reduce as r
+from fnets.primitives import softmax as sm
 
 WITH_ZEROS = normal(3, 4)
 WITH_ZEROS[0, 1] = WITH_ZEROS[1, 0] = WITH_ZEROS[1, 2] = 0.0
@@ -40,36 +42,36 @@ SAMPLES = [
     *[Sample(p, BITS > 20, axes=(1,), name="bool") for p in (r.reduce_and_p, r.reduce_or_p, r.reduce_xor_p)],
     *[
         Sample(p, normal(2, 5, 3), axis=axis, reverse=reverse)
-        for p in (r.cumsum_p, r.cumprod_p, r.cummax_p, r.cummin_p, r.cumlogsumexp_p)
+        for p in (c.cumsum_p, c.cumprod_p, c.cummax_p, c.cummin_p, c.cumlogsumexp_p)
         for axis, reverse in ((1, False), (2, True))
     ],
     *[
         Sample(p, normal(3, 1), axis=1, reverse=False, name="one")
-        for p in (r.cumsum_p, r.cumprod_p, r.cummax_p, r.cumlogsumexp_p)
+        for p in (c.cumsum_p, c.cumprod_p, c.cummax_p, c.cumlogsumexp_p)
     ],
     *[
         Sample(p, normal(3, 0), axis=1, reverse=False, name="empty")
-        for p in (r.cumsum_p, r.cumprod_p, r.cummax_p, r.cumlogsumexp_p)
+        for p in (c.cumsum_p, c.cumprod_p, c.cummax_p, c.cumlogsumexp_p)
     ],
     *[
         Sample(p, integers(-9, 9, 2, 4).astype(np.int8), axis=1, reverse=False, name="int8")
-        for p in (r.cumsum_p, r.cumprod_p, r.cummax_p)
+        for p in (c.cumsum_p, c.cumprod_p, c.cummax_p)
     ],
-    Sample(r.cumprod_p, WITH_ZEROS, axis=1, reverse=False, name="zeros"),
-    Sample(r.cumprod_p, WITH_ZEROS, axis=0, reverse=True, name="zeros"),
-    Sample(r.cumsum_p, COMPLEX, axis=1, reverse=True, name="complex"),
-    Sample(r.cumprod_p, COMPLEX, axis=1, reverse=False, name="complex"),
-    Sample(r.linear_recurrence_p, normal(2, 4, 3), normal(2, 4, 3), axis=1, reverse=False),
-    Sample(r.linear_recurrence_p, normal(2, 4, 3), normal(2, 4, 3), axis=2, reverse=True),
-    Sample(r.linear_recurrence_p, normal(4, 20), normal(4, 20), axis=0, reverse=False, name="wide"),
-    Sample(r.linear_recurrence_p, normal(4, 20), normal(4, 20), axis=0, reverse=True, name="wide"),
-    Sample(r.linear_recurrence_p, normal(0), normal(0), axis=0, reverse=False, name="empty"),
-    *[Sample(p, normal(3, 4), axes=(1,)) for p in (r.logsumexp_p, r.softmax_p, r.log_softmax_p)],
-    *[Sample(p, normal(2, 3, 4), axes=(0, 2)) for p in (r.logsumexp_p, r.softmax_p, r.log_softmax_p)],
-    *[Sample(p, normal(4) * 300, axes=(0,), name="large") for p in (r.logsumexp_p, r.softmax_p, r.log_softmax_p)],
-    *[Sample(p, integers(0, 5, 2, 3), axes=(1,), name="int") for p in (r.logsumexp_p, r.softmax_p, r.log_softmax_p)],
-    *[Sample(p, COMPLEX, axes=(1,), name="complex") for p in (r.logsumexp_p, r.softmax_p, r.log_softmax_p)],
-    *[Sample(p, normal(3, 0), axes=(1,), name="empty", wrt=()) for p in (r.logsumexp_p, r.softmax_p, r.log_softmax_p)],
-    *[Sample(p, normal(), axes=(), name="none") for p in (r.logsumexp_p, r.softmax_p, r.log_softmax_p)],
-    Sample(r.softmax_p, normal(64, 10).astype(np.float32), axes=(1,), name="f32", wrt=(), batch=()),
+    Sample(c.cumprod_p, WITH_ZEROS, axis=1, reverse=False, name="zeros"),
+    Sample(c.cumprod_p, WITH_ZEROS, axis=0, reverse=True, name="zeros"),
+    Sample(c.cumsum_p, COMPLEX, axis=1, reverse=True, name="complex"),
+    Sample(c.cumprod_p, COMPLEX, axis=1, reverse=False, name="complex"),
+    Sample(c.linear_recurrence_p, normal(2, 4, 3), normal(2, 4, 3), axis=1, reverse=False),
+    Sample(c.linear_recurrence_p, normal(2, 4, 3), normal(2, 4, 3), axis=2, reverse=True),
+    Sample(c.linear_recurrence_p, normal(4, 20), normal(4, 20), axis=0, reverse=False, name="wide"),
+    Sample(c.linear_recurrence_p, normal(4, 20), normal(4, 20), axis=0, reverse=True, name="wide"),
+    Sample(c.linear_recurrence_p, normal(0), normal(0), axis=0, reverse=False, name="empty"),
+    *[Sample(p, normal(3, 4), axes=(1,)) for p in (sm.logsumexp_p, sm.softmax_p, sm.log_softmax_p)],
+    *[Sample(p, normal(2, 3, 4), axes=(0, 2)) for p in (sm.logsumexp_p, sm.softmax_p, sm.log_softmax_p)],
+    *[Sample(p, normal(4) * 300, axes=(0,), name="large") for p in (sm.logsumexp_p, sm.softmax_p, sm.log_softmax_p)],
+    *[Sample(p, integers(0, 5, 2, 3), axes=(1,), name="int") for p in (sm.logsumexp_p, sm.softmax_p, sm.log_softmax_p)],
+    *[Sample(p, COMPLEX, axes=(1,), name="complex") for p in (sm.logsumexp_p, sm.softmax_p, sm.log_softmax_p)],
+    *[Sample(p, normal(3, 0), axes=(1,), name="empty", wrt=()) for p in (sm.logsumexp_p, sm.softmax_p, sm.log_softmax_p)],
+    *[Sample(p, normal(), axes=(), name="none") for p in (sm.logsumexp_p, sm.softmax_p, sm.log_softmax_p)],
+    Sample(sm.softmax_p, normal(64, 10).astype(np.float32), axes=(1,), name="f32", wrt=(), batch=()),
 ]
