@@ -25,7 +25,7 @@ from fnets import config, errors, tree, tree_util
 from fnets.config import default_dtype, enable_x64
 from fnets.core.avals import ShapeDtypeStruct
 
-# from fnets.transforms.derivatives import hessian, hvp, jacfwd, jacrev, linear_transpose, linearize
+from fnets.transforms.derivatives import hessian, hvp, jacfwd, jacrev, linear_transpose, linearize
 from fnets.transforms.jit import jit
 from fnets.transforms.jvp import jvp
 from fnets.transforms.staging import eval_shape, make_jaxpr

@@ -8,6 +8,7 @@ Rules are plain functions stored on the primitive:
     vjp(active, *primals, **params)    -> out(s), pull                          pull(ct) -> one ct or None per active argument
     batch(size, vals, dims, **params)  -> out(s), dim(s)                        a dim may be None (not batched), in and out
     lower[backend](ctx, eqn, args, out) -> backend-specific                     optional; for "numpy" see backends/numpy_codegen.py
+    rules["stage"](args, params)       -> args, params                          optional; called before an equation is recorded
     rules[name]                                                                 third-party transformations
 
 `active` is the tuple of positions that are differentiated. `pull` is None when no output can carry a derivative.

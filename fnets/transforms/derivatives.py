@@ -14,7 +14,7 @@ from fnets.core.ir import eval_jaxpr
 from fnets.core.trace import dtype_of, shape_of, typeof
 from fnets.errors import ArgumentError, DTypeError, ShapeError
 from fnets.primitives.base import owned, reshape, zeros_of
-from fnets.primitives.indexing import getitem
+from fnets.primitives.shape import slice_in_dim
 from fnets.transforms.jvp import jvp, jvp_flat
 from fnets.transforms.staging import JaxprTrace, check_callable, check_data, leaf_paths, name_of
 from fnets.transforms.vjp import grad, split_arguments, vjp, vjp_flat
@@ -38,7 +38,7 @@ def _rows(x: Any, avals: Sequence[ShapedArray], where: int) -> list[Any]:
     parts, start = [], 0
     rest = shape_of(x)[1:]
     for a in avals:
-        part = getitem(x, slice(start, start + a.size))
+        part = slice_in_dim(x, start, start + a.size)
         start += a.size
         if where == 0:
             parts.append(reshape(part, (*a.shape, *rest)))

@@ -86,6 +86,11 @@ class JaxprTrace(Trace):
         return var
 
     def process(self, prim: Primitive, args: tuple, params: dict) -> Any:
+        replaced = prim.rules.get("stage")
+        if (
+            replaced is not None
+        ):  # parameters that are functions become jaxprs, and what those close over becomes operands
+            args, params = replaced(args, params)
         ins = [self.atom(a) for a in args]
         avals = prim.abstract(*[v.aval for v in ins], **params)
         where = user_location()

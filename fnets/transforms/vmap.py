@@ -120,7 +120,8 @@ def vmap(
             return [f"argument{p}" for p in leaf_paths((args, kwargs))]
 
         check_data("vmap", leaves, paths)
-        dims = tree.flatten_axes("vmap in_axes", spec, (in_axes, 0))
+        positional_spec, keyword_spec = spec[2]
+        dims = tree.flatten_axes("vmap in_axes", positional_spec, in_axes) + [0] * tree.num_leaves(keyword_spec)
         dims = [d if d is None else _checked_dim(x, d, i, paths) for i, (x, d) in enumerate(zip(leaves, dims))]
         size = _axis_size(leaves, dims, axis_size, paths)
         out_spec = None

@@ -1,0 +1,241 @@
+"""`cond` and `switch`: one of several functions. May import transforms, control.operands.
+
+A predicate that is known runs its branch as plain Python. A traced one stages every branch; a batched one runs all and selects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from fnets import tree
+from fnets.backends import compiled
+from fnets.control.operands import Staged, check_same_tree, check_same_types, concrete, flatten_arguments, stage_user
+from fnets.core.avals import ShapedArray, is_float
+from fnets.core.ir import Jaxpr, Var, eval_jaxpr
+from fnets.core.primitive import Primitive
+from fnets.core.trace import dtype_of, shape_of, typeof
+from fnets.errors import ArgumentError, ShapeError
+from fnets.primitives.base import convert, move_dim, reshape, zeros_of
+from fnets.primitives.elementwise import clamp, eq, ne, select
+from fnets.transforms.jvp import jvp_jaxpr
+from fnets.transforms.staging import check_callable, name_of, stage
+from fnets.transforms.vjp import vjp_jaxpr
+from fnets.transforms.vmap import batch_jaxpr
+
+cond_p = Primitive("cond", kind="branch", multi=True)  # operands: index, then what every branch takes
+
+
+def _bind(index: Any, operands: Sequence[Any], branches: Sequence[Jaxpr]) -> list:
+    return cond_p.bind(index, *operands, branches=tuple(branches))
+
+
+def _impl(index: Any, *operands: Any, branches: tuple[Jaxpr, ...]) -> list:
+    outs = compiled(branches[int(index)])(*operands)
+    held = [a for a in operands if type(a) is np.ndarray]
+    return [o.copy() if type(o) is np.ndarray and any([np.may_share_memory(o, a) for a in held]) else o for o in outs]
+
+
+cond_p.impl = _impl
+cond_p.abstract = lambda index, *avals, branches: [v.aval for v in branches[0].outvars]
+
+
+def _same_outputs(
+    jaxprs: Sequence[tuple[Jaxpr, Sequence[bool]]], start: int, avals: Sequence[ShapedArray]
+) -> tuple[list[Jaxpr], list[bool]]:
+    """Branches that differ in which of their outputs from `start` on are there: fill the missing ones with zeros."""
+    union = [any(given[k] for _, given in jaxprs) for k in range(len(avals))]
+    out = []
+    for jaxpr, given in jaxprs:
+
+        def body(*xs: Any, jaxpr: Jaxpr = jaxpr, given: Sequence[bool] = given) -> list:
+            results = eval_jaxpr(jaxpr, xs)
+            it = iter(results[start:])
+            filled = [next(it) if g else zeros_of(a) if u else None for g, a, u in zip(given, avals, union)]
+            return [*results[:start], *[f for f in filled if f is not None]]
+
+        out.append(stage(body, jaxpr.in_avals))
+    return out, union
+
+
+def _jvp(primals: Sequence, tangents: Sequence, branches: tuple[Jaxpr, ...]) -> tuple:
+    index, *operands = primals
+    nonzero = tuple(t is not None for t in tangents[1:])
+    n = len(branches[0].outvars)
+    out_avals = [v.aval.update(weak_type=False) for v in branches[0].outvars]
+    doubled, given = _same_outputs([jvp_jaxpr(b, nonzero) for b in branches], n, out_avals)
+    results = _bind(index, [*operands, *[t for t in tangents[1:] if t is not None]], doubled)
+    it = iter(results[n:])
+    return results[:n], [next(it) if g else None for g in given]
+
+
+def _vjp(active: Sequence[int], index: Any, *operands: Any, branches: tuple[Jaxpr, ...]) -> tuple:
+    wrt = tuple(i - 1 for i in active)
+    split = [vjp_jaxpr(b, wrt) for b in branches]
+    n = len(branches[0].outvars)
+    residual_avals = [[v.aval.update(weak_type=False) for v in fwd.outvars[n:]] for fwd, _, _ in split]
+    out_avals = [v.aval for v in branches[0].outvars]
+    in_avals = branches[0].in_avals
+    ct_avals = [a for a in out_avals if is_float(a.dtype)]
+    given = [any(g[k] for _, _, g in split) for k in range(len(wrt))]
+
+    # every branch returns the residuals of all, zeros in place of the others'
+    forward = []
+    for b, (fwd, _, _) in enumerate(split):
+
+        def run_forward(*xs: Any, b: int = b, fwd: Jaxpr = fwd) -> list:
+            results = eval_jaxpr(fwd, xs)
+            residuals = [
+                list(map(zeros_of, avals)) if k != b else results[n:] for k, avals in enumerate(residual_avals)
+            ]
+            return [*results[:n], *[r for rs in residuals for r in rs]]
+
+        forward.append(stage(run_forward, in_avals))
+    results = _bind(index, operands, forward)
+    outs, residuals = results[:n], results[n:]
+    if not any(given):
+        return outs, None
+
+    def pull(cts: Sequence[Any]) -> list:
+        dense = [zeros_of(a) if c is None else c for c, a in zip(cts, out_avals) if is_float(a.dtype)]
+        backward, start = [], 0
+        flat_avals = [a for avals in residual_avals for a in avals]
+        for (_, bwd, own), avals in zip(split, residual_avals):
+
+            def run_backward(
+                *xs: Any, start: int = start, count: int = len(avals), bwd: Jaxpr = bwd, own: Sequence[bool] = own
+            ) -> list:
+                it = iter(eval_jaxpr(bwd, [*xs[start : start + count], *xs[len(flat_avals) :]]))
+                back = [next(it) if g else None for g in own]
+                return [
+                    zeros_of(in_avals[i].update(weak_type=False)) if x is None else x
+                    for x, i, g in zip(back, wrt, given)
+                    if g
+                ]
+
+            backward.append(stage(run_backward, [*flat_avals, *ct_avals]))
+            start += len(avals)
+        it = iter(_bind(index, [*residuals, *dense], backward))
+        return [next(it) if g else None for g in given]
+
+    return outs, pull
+
+
+def _batch(size: int, vals: Sequence, dims: Sequence, branches: tuple[Jaxpr, ...]) -> tuple:
+    index, *operands = vals
+    operand_dims = tuple(dims[1:])
+    n = len(branches[0].outvars)
+    if dims[0] is None:
+        flags = [batch_jaxpr(b, size, operand_dims, (False,) * n)[1] for b in branches]
+        force = tuple(any(f[k] for f in flags) for k in range(n))
+        batched = [batch_jaxpr(b, size, operand_dims, force)[0] for b in branches]
+        return _bind(index, operands, batched), [0 if f else None for f in force]
+    batched = [batch_jaxpr(b, size, operand_dims, (True,) * n)[0] for b in branches]
+    index = move_dim(index, dims[0], 0, size)
+    outs: list = eval_jaxpr(batched[-1], operands)
+    for k in range(len(batched) - 2, -1, -1):
+        chosen = eq(index, k)
+        outs = [
+            select(reshape(chosen, (size, *(1,) * (len(shape_of(o)) - 1))), a, o)
+            for a, o in zip(eval_jaxpr(batched[k], operands), outs)
+        ]
+    return outs, [0] * n
+
+
+cond_p.jvp, cond_p.vjp, cond_p.batch = _jvp, _vjp, _batch
+
+
+def _with_all_consts(staged: Sequence[Staged]) -> tuple[list[Jaxpr], list]:
+    """Give every branch the closure values of all branches as leading operands."""
+    consts = [c for s in staged for c in s.consts]
+    out, start = [], 0
+    for s in staged:
+        n = len(s.consts)
+        before = [Var(typeof(c)) for c in consts[:start]]
+        after = [Var(typeof(c)) for c in consts[start + n :]]
+        out.append(s.jaxpr.replace(invars=[*before, *s.jaxpr.invars[:n], *after, *s.jaxpr.invars[n:]]))
+        start += n
+    return out, consts
+
+
+def _run(op: str, index: Any, branches: Sequence[Callable], operands: Sequence[Any]) -> Any:
+    leaves, spec = flatten_arguments(op, tuple(operands))
+    avals = [typeof(x) for x in leaves]
+    staged = [stage_user(op, f, spec, avals) for f in branches]
+    first = staged[0]
+    for f, s in zip(branches[1:], staged[1:]):
+        names = (name_of(branches[0]), name_of(f))
+        check_same_tree(
+            op,
+            "results of all branches",
+            first.out_spec,
+            s.out_spec,
+            names,
+            "All branches must return the same structure.",
+        )
+    for f, s in zip(branches[1:], staged[1:]):
+        names = (name_of(branches[0]), name_of(f))
+        check_same_types(
+            op,
+            "results of all branches",
+            first.out_spec,
+            first.out_avals,
+            s.out_avals,
+            names,
+            "Convert with .astype(...) in the branches.",
+        )
+    jaxprs, consts = _with_all_consts(staged)
+    return tree.unflatten_spec(first.out_spec, _bind(index, [*consts, *leaves], jaxprs))
+
+
+def cond(
+    pred: Any, true_fun: Callable, false_fun: Callable, *operands: Any, operand: Any = None, linear: Any = None
+) -> Any:
+    """`true_fun(*operands)` if `pred` else `false_fun(*operands)`.
+
+    Args:
+      pred: a boolean or number scalar. If its value is known, only one branch runs, as ordinary Python.
+      true_fun, false_fun: functions of the operands with results of equal structure, shapes and dtypes.
+
+    >>> cond(True, lambda x: x + 1, lambda x: x - 1, 10.0)
+    11.0
+    """
+    if operand is not None and not operands:
+        operands = (operand,)
+    check_callable("cond", true_fun)
+    check_callable("cond", false_fun)
+    if shape_of(pred) != ():
+        raise ShapeError(
+            f"[cond] expected a scalar predicate, got shape {shape_of(pred)}. Use fnp.where for an elementwise choice, or pred.all()."
+        )
+    if dtype_of(pred).kind not in "biuf":
+        raise ArgumentError(f"[cond] expected a boolean or a number as predicate, got dtype {dtype_of(pred).name}.")
+    known = concrete(pred)
+    if known is not None:
+        return (true_fun if known else false_fun)(*operands)
+    index = convert(ne(pred, 0) if dtype_of(pred).kind != "b" else pred, np.int32)
+    return _run("cond", index, (false_fun, true_fun), operands)
+
+
+def switch(index: Any, branches: Sequence[Callable], *operands: Any) -> Any:
+    """`branches[index](*operands)`, the index clamped to the branches there are.
+
+    >>> switch(5, [lambda x: x, lambda x: -x], 3.0)
+    -3.0
+    """
+    if len(branches) == 0:
+        raise ArgumentError("[switch] expected at least one branch, got none. Pass a list of functions.")
+    for f in branches:
+        check_callable("switch", f)
+    if shape_of(index) != () or dtype_of(index).kind not in "iu":
+        raise ArgumentError(
+            f"[switch] expected an integer scalar as index, got {typeof(index).str_short()}. Use index.astype('int32')."
+        )
+    known = concrete(index)
+    if known is not None:
+        return branches[min(max(int(known), 0), len(branches) - 1)](*operands)
+    if len(branches) == 1:
+        return branches[0](*operands)
+    return _run("switch", clamp(0, convert(index, np.int32), len(branches) - 1), list(branches), operands)

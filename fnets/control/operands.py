@@ -1,0 +1,115 @@
+"""What the control-flow functions share: staging a user's function of pytrees into a jaxpr whose closure is explicit. May import transforms.
+
+Also the messages for carries and branches whose types differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from fnets import tree
+from fnets.core.avals import ShapedArray
+from fnets.core.ir import Jaxpr
+from fnets.core.trace import Tracer, is_weak, typeof
+from fnets.errors import ArgumentError
+from fnets.primitives.base import arr, convert
+from fnets.transforms.staging import check_data, leaf_paths, name_of, stage_closed
+
+
+class Staged:
+    """A staged function: its jaxpr (closure values first, then arguments), those values, and the structure of its result."""
+
+    __slots__ = ("jaxpr", "consts", "out_spec")
+
+    def __init__(self, jaxpr: Jaxpr, consts: tuple, out_spec: Any):
+        self.jaxpr = jaxpr
+        self.consts = consts
+        self.out_spec = out_spec
+
+    @property
+    def out_avals(self) -> list[ShapedArray]:
+        return [v.aval for v in self.jaxpr.outvars]
+
+
+def flatten_arguments(op: str, args: Any) -> tuple[list, Any]:
+    """Leaves and spec of arguments, checked to be data."""
+    leaves, spec = tree.flatten_spec(args)
+    check_data(op, leaves, lambda: [f"argument{p}" for p in leaf_paths(args)])
+    return leaves, spec
+
+
+def stage_user(
+    op: str, fun: Callable, spec: Any, avals: Sequence[ShapedArray], wanted: Sequence[ShapedArray] = ()
+) -> Staged:
+    """Stage `fun(*args)` where `spec` is the structure of the tuple of arguments.
+
+    Results computed from Python scalars alone become arrays: of the types `wanted`, as far as those go, else of the default types.
+    """
+    out_spec = None
+
+    def flat(*xs: Any) -> list:
+        nonlocal out_spec
+        out = fun(*tree.unflatten_spec(spec, xs))
+        outs, out_spec = tree.flatten_spec(out)
+        check_data(op, outs, lambda: [f"result{p}" for p in leaf_paths(out)])
+        return [
+            _made_strong(o, wanted[k] if k < len(wanted) else None) if is_weak(o) else o for k, o in enumerate(outs)
+        ]
+
+    jaxpr, consts = stage_closed(flat, avals, name_of(fun))
+    return Staged(jaxpr, consts, out_spec)
+
+
+def _made_strong(x: Any, wanted: ShapedArray | None) -> Any:
+    if wanted is None or wanted.weak_type or not np.can_cast(typeof(x).dtype, wanted.dtype, "same_kind"):
+        return arr(x)
+    return convert(x, wanted.dtype)
+
+
+def check_same_tree(op: str, what: str, spec_a: Any, spec_b: Any, names: tuple[str, str], fix: str) -> None:
+    """Raise unless two structures are equal; the message names the first differing path."""
+    if spec_a == spec_b:
+        return
+    zeros_a, zeros_b = (tree.unflatten_spec(s, [0] * tree.num_leaves(s)) for s in (spec_a, spec_b))
+    details = next(iter(tree.equality_errors(zeros_a, zeros_b)), None)
+    path = (
+        f" They differ at {tree.keystr(details[0]) or 'the root'}: {details[1]} against {details[2]}."
+        if details
+        else ""
+    )
+    raise ArgumentError(
+        f"[{op}] expected {what} of one structure, got {tree.PyTreeDef(spec_a)} from {names[0]} and "
+        f"{tree.PyTreeDef(spec_b)} from {names[1]}.{path} {fix}"
+    )
+
+
+def check_same_types(
+    op: str, what: str, spec: Any, a: Sequence[ShapedArray], b: Sequence[ShapedArray], names: tuple[str, str], fix: str
+) -> None:
+    """Raise unless corresponding types agree in shape and dtype; the message names every path that differs."""
+    wrong = [i for i, (x, y) in enumerate(zip(a, b)) if x.shape != y.shape or x.dtype != y.dtype]
+    if wrong:
+        paths = leaf_paths(tree.unflatten_spec(spec, [0] * len(a)))
+        told = "; ".join(
+            f"{paths[i] or 'the value'} is {a[i].str_short()} in {names[0]} and {b[i].str_short()} in {names[1]}"
+            for i in wrong[:4]
+        )
+        raise ArgumentError(f"[{op}] expected {what} of equal types, got ones that differ: {told}. {fix}")
+
+
+def any_traced(xs: Sequence[Any]) -> bool:
+    """True if a value is not concrete: a transformation above must see it."""
+    return any([isinstance(x, Tracer) for x in xs])
+
+
+def concrete(x: Any) -> Any:
+    """The value of an array or of a tracer that knows it, else None."""
+    return x.concrete() if isinstance(x, Tracer) else x
+
+
+def avals_of(xs: Sequence[Any]) -> list[ShapedArray]:
+    """The types of values."""
+    return [typeof(x) for x in xs]

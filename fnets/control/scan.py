@@ -1,0 +1,383 @@
+"""`scan`: a loop with a carry, as one primitive whose derivatives are scans again. May import transforms, control.operands.
+
+Operands are `consts | carry | xs`, the body maps `consts, carry, x` to `carry, y`. Reverse mode is a scan of the body's forward part, which
+stacks residuals, and a scan of its backward part in the other direction. What is constant is never stacked; a residual that is an x or a y
+already is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from fnets import progress as progress_bars
+from fnets import tree
+from fnets.backends import compiled
+from fnets.control.operands import Staged, check_same_tree, check_same_types, flatten_arguments, stage_user
+from fnets.core.avals import ShapedArray, is_float
+from fnets.core.ir import Jaxpr, eval_jaxpr
+from fnets.core.primitive import Primitive
+from fnets.core.trace import is_weak, shape_of, typeof
+from fnets.errors import ArgumentError, ShapeError
+from fnets.primitives.base import arr, convert, move_dim, zeros_like, zeros_of
+from fnets.primitives.elementwise import add
+from fnets.transforms.jvp import jvp_jaxpr
+from fnets.transforms.staging import check_callable, stage
+from fnets.transforms.vjp import vjp_jaxpr
+from fnets.transforms.vmap import batch_jaxpr
+
+scan_p = Primitive("scan", kind="loop", multi=True)
+
+
+class _Split:
+    """Slices of a flat list of operands: consts, carry, xs."""
+
+    def __init__(self, num_consts: int, num_carry: int):
+        self.nc, self.nk = num_consts, num_carry
+
+    def __call__(self, flat: Sequence[Any]) -> tuple[list, list, list]:
+        a, b = self.nc, self.nc + self.nk
+        return list(flat[:a]), list(flat[a:b]), list(flat[b:])
+
+
+def _bind(
+    operands: Sequence[Any], jaxpr: Jaxpr, nc: int, nk: int, length: int, reverse: bool, progress: str = ""
+) -> list:
+    return scan_p.bind(
+        *operands, jaxpr=jaxpr, num_consts=nc, num_carry=nk, length=length, reverse=reverse, progress=progress
+    )
+
+
+def _impl(*args: Any, jaxpr: Jaxpr, num_consts: int, num_carry: int, length: int, reverse: bool, progress: str) -> list:
+    run = compiled(jaxpr)
+    nk = num_carry
+    consts, carry, xs = _Split(num_consts, nk)(args)
+    ys = [np.empty((length, *v.aval.shape), v.aval.dtype) for v in jaxpr.outvars[nk:]]
+    steps: Any = range(length - 1, -1, -1) if reverse else range(length)
+    if progress:
+        steps = progress_bars.progress(steps, prefix=progress)
+    for i in steps:
+        out = run(*consts, *carry, *[x[i] for x in xs])
+        carry = out[:nk]
+        for buffer, y in zip(ys, out[nk:]):
+            buffer[i] = y
+    # results are the caller's: never an operand itself
+    held = [a for a in args if type(a) is np.ndarray]
+    carry = [c.copy() if type(c) is np.ndarray and any([np.may_share_memory(c, a) for a in held]) else c for c in carry]
+    return [*carry, *ys]
+
+
+def _abstract(
+    *avals: ShapedArray, jaxpr: Jaxpr, num_consts: int, num_carry: int, length: int, reverse: bool, progress: str
+) -> list:
+    outs = [v.aval for v in jaxpr.outvars]
+    return outs[:num_carry] + [ShapedArray((length, *a.shape), a.dtype) for a in outs[num_carry:]]
+
+
+def _carry_fixpoint(
+    flags: list[bool], nc: int, nk: int, step: Callable[[tuple[bool, ...]], Sequence[bool]]
+) -> list[bool]:
+    """Grow the flags of the carry until the body maps flagged inputs to flagged outputs only."""
+    while True:
+        out = step(tuple(flags))
+        grown = [a or b for a, b in zip(flags[nc : nc + nk], out[:nk])]
+        if grown == flags[nc : nc + nk]:
+            return flags
+        flags = flags[:nc] + grown + flags[nc + nk :]
+
+
+def _float_carry(jaxpr: Jaxpr, flags: Sequence[bool]) -> list[bool]:
+    return [f and is_float(v.aval.dtype) for f, v in zip(flags, jaxpr.invars)]
+
+
+def _jvp(primals: Sequence, tangents: Sequence, jaxpr: Jaxpr, num_consts: int, num_carry: int, **params: Any) -> tuple:
+    nc, nk, split = num_consts, num_carry, _Split(num_consts, num_carry)
+    nonzero = _carry_fixpoint([t is not None for t in tangents], nc, nk, lambda f: jvp_jaxpr(jaxpr, f)[1])
+    tangents = [zeros_like(p) if n and t is None else t for p, t, n in zip(primals, tangents, nonzero)]
+    doubled, given = jvp_jaxpr(jaxpr, tuple(nonzero))
+    m = len(jaxpr.outvars)
+    parts = list(zip(split(primals), split(tangents)))
+    operands, avals, counts = [], [], []
+    for which, (ps, ts) in enumerate(parts):
+        present = [t for t in ts if t is not None]
+        operands += [*ps, *present]
+        counts.append((len(ps), len(present)))
+        for x in (*ps, *present):
+            a = typeof(x)
+            # a constant keeps the weakness of a Python scalar, a carry has none
+            avals.append(
+                a if which == 0 else a.update(weak_type=False) if which == 1 else ShapedArray(a.shape[1:], a.dtype)
+            )
+
+    def body(*flat: Any) -> list:
+        it = iter(flat)
+        halves = [([next(it) for _ in range(n)], [next(it) for _ in range(t)]) for n, t in counts]
+        out = eval_jaxpr(doubled, [*[p for ps, _ in halves for p in ps], *[t for _, ts in halves for t in ts]])
+        it2 = iter(out[m:])
+        out_tangents = [next(it2) if g else None for g in given]
+        carry_tangents = [
+            (zeros_of(v.aval) if t is None else t)
+            for t, v, n in zip(out_tangents[:nk], jaxpr.outvars, nonzero[nc : nc + nk])
+            if n
+        ]
+        return [*out[:nk], *carry_tangents, *out[nk:m], *[t for t in out_tangents[nk:] if t is not None]]
+
+    new_nc, new_nk = sum(counts[0]), sum(counts[1])
+    results = scan_p.bind(*operands, jaxpr=stage(body, avals), num_consts=new_nc, num_carry=new_nk, **params)
+    ny, nkt = m - nk, new_nk - nk
+    carry_t, y_t = iter(results[nk : nk + nkt]), iter(results[new_nk + ny :])
+    outs = [*results[:nk], *results[new_nk : new_nk + ny]]
+    return outs, [next(carry_t) if n else None for n in nonzero[nc : nc + nk]] + [
+        next(y_t) if g else None for g in given[nk:]
+    ]
+
+
+def _vjp(
+    active: Sequence[int],
+    *args: Any,
+    jaxpr: Jaxpr,
+    num_consts: int,
+    num_carry: int,
+    length: int,
+    reverse: bool,
+    progress: str,
+) -> tuple:
+    nc, nk = num_consts, num_carry
+    ny = len(jaxpr.outvars) - nk
+    flags = _float_carry(jaxpr, [i in set(active) for i in range(len(args))])
+    flags = _carry_fixpoint(flags, nc, nk, lambda f: jvp_jaxpr(jaxpr, f)[1])
+    wrt = tuple(i for i, f in enumerate(flags) if f)
+    fwd, bwd, given = vjp_jaxpr(jaxpr, wrt)
+    # where each residual comes from: a constant operand, a stacked x, a stacked y, or a stack of its own
+    position = {v: i for i, v in enumerate(fwd.invars)}
+    y_position = {v: k for k, v in enumerate(fwd.outvars[nk : nk + ny])}
+    residuals = fwd.outvars[nk + ny :]
+    sources, stacked = [], []
+    for v in residuals:
+        i = position.get(v)  # type: ignore[arg-type]
+        if i is not None and i < nc:
+            sources.append(("const", i))
+        elif i is not None and i >= nc + nk:
+            sources.append(("x", i))
+        elif v in y_position:
+            sources.append(("y", y_position[v]))  # type: ignore[index]
+        else:
+            sources.append(("own", len(stacked)))
+            stacked.append(v)
+    forward = fwd.replace(outvars=[*fwd.outvars[: nk + ny], *stacked])
+    results = _bind(args, forward, nc, nk, length, reverse, progress)
+    outs, own = results[: nk + ny], results[nk + ny :]
+    if not any(given):
+        return outs, None
+    ys = outs[nk:]
+    residual_values = [{"const": args, "x": args, "y": ys, "own": own}[kind][i] for kind, i in sources]
+
+    def pull(cts: Sequence[Any]) -> list:
+        return _backward(
+            cts, residual_values, [k for k, _ in sources], jaxpr, bwd, wrt, given, active, nc, nk, length, reverse
+        )
+
+    return outs, pull
+
+
+def _backward(
+    cts: Sequence[Any],
+    residuals: Sequence[Any],
+    kinds: Sequence[str],
+    jaxpr: Jaxpr,
+    bwd: Jaxpr,
+    wrt: Sequence[int],
+    given: Sequence[bool],
+    active: Sequence[int],
+    nc: int,
+    nk: int,
+    length: int,
+    reverse: bool,
+) -> list:
+    """The scan of the backward body. Its consts are the constant residuals; its carry the consts' gradients and the carry's cotangent."""
+    out_avals = [v.aval for v in jaxpr.outvars]
+    carry_float = [is_float(a.dtype) for a in out_avals[:nk]]
+    ct_carry = [zeros_of(a) if c is None else c for c, a, f in zip(cts[:nk], out_avals[:nk], carry_float) if f]
+    stacked_avals = [ShapedArray((length, *a.shape), a.dtype) for a in out_avals[nk:]]
+    ct_ys = [
+        zeros_of(s) if c is None else c for c, s, a in zip(cts[nk:], stacked_avals, out_avals[nk:]) if is_float(a.dtype)
+    ]
+    const_wrt = [i for i in wrt if i < nc]
+    x_wrt = [i for i in wrt if i >= nc + nk]
+    sums = [zeros_of(jaxpr.invars[i].aval.update(weak_type=False)) for i in const_wrt]
+    hoisted = [r for r, k in zip(residuals, kinds) if k == "const"]
+    per_step = [r for r, k in zip(residuals, kinds) if k != "const"]
+    n_hoisted, n_sums, n_carry, n_steps = len(hoisted), len(sums), len(ct_carry), len(per_step)
+
+    def body(*flat: Any) -> list:
+        it = iter(flat)
+        fixed = iter([next(it) for _ in range(n_hoisted)])
+        totals = [next(it) for _ in range(n_sums)]
+        carry = [next(it) for _ in range(n_carry)]
+        steps = iter([next(it) for _ in range(n_steps)])
+        y_cts = list(it)
+        back = iter(eval_jaxpr(bwd, [*[next(fixed) if k == "const" else next(steps) for k in kinds], *carry, *y_cts]))
+        by_input = {i: next(back) if g else None for i, g in zip(wrt, given)}
+        new_totals = [t if by_input[i] is None else add(t, by_input[i]) for i, t in zip(const_wrt, totals)]
+        new_carry = [_or_zeros(by_input.get(nc + k), out_avals[k]) for k in range(nk) if carry_float[k]]
+        return [*new_totals, *new_carry, *[_or_zeros(by_input[i], jaxpr.invars[i].aval) for i in x_wrt]]
+
+    def element(x: Any) -> ShapedArray:
+        a = typeof(x)
+        return ShapedArray(a.shape[1:], a.dtype)
+
+    carry_avals = [typeof(x).update(weak_type=False) for x in [*sums, *ct_carry]]
+    avals = [*map(typeof, hoisted), *carry_avals, *map(element, [*per_step, *ct_ys])]
+    back_jaxpr = stage(body, avals)
+    results = _bind(
+        [*hoisted, *sums, *ct_carry, *per_step, *ct_ys], back_jaxpr, n_hoisted, n_sums + n_carry, length, not reverse
+    )
+    found = dict(zip(const_wrt, results[:n_sums]))
+    carry_positions = [nc + k for k in range(nk) if carry_float[k]]
+    found |= dict(zip(carry_positions, results[n_sums : n_sums + n_carry]))
+    found |= dict(zip(x_wrt, results[n_sums + n_carry :]))
+    return [found.get(i) for i in active]
+
+
+def _or_zeros(x: Any, aval: ShapedArray) -> Any:
+    return zeros_of(aval.update(weak_type=False)) if x is None else x
+
+
+def _batch(
+    size: int, vals: Sequence, dims: Sequence, jaxpr: Jaxpr, num_consts: int, num_carry: int, **params: Any
+) -> tuple:
+    nc, nk = num_consts, num_carry
+    ny = len(jaxpr.outvars) - nk
+
+    def batched(flags: tuple[bool, ...]) -> tuple[Jaxpr, tuple[bool, ...]]:
+        force = (*flags[nc : nc + nk], *(False,) * ny)
+        return batch_jaxpr(jaxpr, size, tuple(0 if f else None for f in flags), force)
+
+    flags = _carry_fixpoint([d is not None for d in dims], nc, nk, lambda f: batched(f)[1])
+    new_jaxpr, out_batched = batched(tuple(flags))
+    operands = []
+    for i, (v, d) in enumerate(zip(vals, dims)):
+        if flags[i]:
+            operands.append(move_dim(v, d, 1 if i >= nc + nk else 0, size))
+        else:
+            operands.append(v)
+    results = scan_p.bind(*operands, jaxpr=new_jaxpr, num_consts=nc, num_carry=nk, **params)
+    return results, [(0 if k < nk else 1) if b else None for k, b in enumerate(out_batched)]
+
+
+scan_p.impl, scan_p.abstract, scan_p.jvp, scan_p.vjp, scan_p.batch = _impl, _abstract, _jvp, _vjp, _batch
+
+
+def scan(
+    f: Callable,
+    init: Any,
+    xs: Any = None,
+    length: int | None = None,
+    reverse: bool = False,
+    unroll: int | bool = 1,
+    _split_transpose: bool = False,
+    *,
+    progress: bool | str = False,
+) -> tuple[Any, Any]:
+    """Loop over the leading axis of `xs` with a carry.
+
+    Args:
+      f: function `(carry, x) -> (carry, y)` of pytrees; the carry keeps its structure, shapes and dtypes.
+      init: the first carry.
+      xs: arrays with a common leading axis, in any tree; None loops `length` times with x = None.
+      length: number of steps; needed only without xs.
+      reverse: go from the last element to the first; ys stay in the order of xs.
+      unroll: accepted for JAX's sake; the loop is compiled once either way.
+      progress: show a progress bar (a string is its label).
+
+    Returns:
+      The last carry, and the ys stacked along a new leading axis.
+
+    >>> scan(lambda c, x: (c + x, c * x), 0.0, np.array([1.0, 2.0, 3.0]))
+    (np.float64(6.0), array([0., 2., 9.]))
+    """
+    check_callable("scan", f)
+    init_leaves, init_spec = flatten_arguments("scan", init)
+    x_leaves, x_spec = flatten_arguments("scan", xs)
+    n = _length(x_leaves, xs, length)
+    init_leaves, staged = stage_body("scan", f, init_leaves, init_spec, x_leaves, x_spec)
+    nk = len(init_leaves)
+    y_spec = staged.out_spec[2][1]
+    bar = (progress if isinstance(progress, str) else "scan") if progress else ""
+    results = _bind(
+        [*staged.consts, *init_leaves, *x_leaves], staged.jaxpr, len(staged.consts), nk, n, bool(reverse), bar
+    )
+    return tree.unflatten_spec(init_spec, results[:nk]), tree.unflatten_spec(y_spec, results[nk:])
+
+
+def _length(leaves: Sequence[Any], xs: Any, length: Any) -> int:
+    sizes = []
+    for x in leaves:
+        if not shape_of(x):
+            raise ShapeError(
+                "[scan] expected xs with a leading axis to loop over, got a scalar. Use fnp.atleast_1d, or pass it by closure."
+            )
+        sizes.append(shape_of(x)[0])
+    if length is not None:
+        try:
+            length = length.__index__()
+        except AttributeError:
+            raise ArgumentError(f"[scan] expected length to be an int, got {type(length).__name__}.") from None
+        if length < 0:
+            raise ArgumentError(f"[scan] expected length to be at least 0, got {length}.")
+        if any(s != length for s in sizes):
+            raise ShapeError(
+                f"[scan] expected xs with leading axes of length={length}, got {sizes}. Leave length out: xs determine it."
+            )
+        return length
+    if not sizes:
+        raise ArgumentError("[scan] expected xs or length, got neither. Pass length=n to loop n times.")
+    if len(set(sizes)) > 1:
+        raise ShapeError(f"[scan] expected xs with leading axes of one length, got {sizes}.")
+    return sizes[0]
+
+
+def stage_body(
+    op: str, f: Callable, init_leaves: list, init_spec: Any, x_leaves: Sequence[Any], x_spec: Any
+) -> tuple[list, Staged]:
+    """Stage a loop body; a carry that starts as a Python scalar takes the type that the body gives it."""
+    element_avals = [ShapedArray(typeof(x).shape[1:], typeof(x).dtype) for x in x_leaves]
+
+    def staged_for(leaves: list) -> Staged:
+        avals = [*map(typeof, leaves), *element_avals]
+        wanted = [a.update(weak_type=False) for a in avals[: len(leaves)] if not a.weak_type]
+        staged = stage_user(
+            op, f, (tuple, None, (init_spec, x_spec)), avals, wanted if len(wanted) == len(leaves) else ()
+        )
+        if not (type(staged.out_spec) is tuple and staged.out_spec[0] is tuple and len(staged.out_spec[2]) == 2):
+            raise ArgumentError(
+                f"[{op}] expected the body to return a pair (carry, y), got {tree.PyTreeDef(staged.out_spec)}. Return `carry, None` if there is no y."
+            )
+        fix = "The carry must keep its structure from step to step."
+        check_same_tree(op, "a carry", init_spec, staged.out_spec[2][0], ("the initial carry", "the body"), fix)
+        return staged
+
+    if any(typeof(x).weak_type for x in init_leaves):
+        # a Python scalar takes the type that the body gives it, where its kind allows that
+        out_avals = staged_for(init_leaves).out_avals
+        init_leaves = [
+            (convert(x, a.dtype) if np.can_cast(typeof(x).dtype, a.dtype, "same_kind") else arr(x)) if is_weak(x) else x
+            for x, a in zip(init_leaves, out_avals)
+        ]
+    staged = staged_for(init_leaves)
+    nk = len(init_leaves)
+    fix = (
+        "Convert in the body, for example with .astype(carry.dtype), or start from an initial carry of the body's type."
+    )
+    check_same_types(
+        op,
+        "a carry",
+        init_spec,
+        [typeof(x) for x in init_leaves],
+        staged.out_avals[:nk],
+        ("the initial carry", "the body"),
+        fix,
+    )
+    return init_leaves, staged
