@@ -219,6 +219,16 @@ class ImmutableArrayError(FnetsError, TypeError):
     """
 
 
+class UnboundAxisError(FnetsError, NameError):
+    """A collective or `axis_index` names an axis that no `vmap` around it has.
+
+    Wrong: `lax.psum(x, "i")` outside. Right: `vmap(lambda x: lax.psum(x, "i"), axis_name="i")(xs)`.
+
+    >>> issubclass(UnboundAxisError, NameError)
+    True
+    """
+
+
 class MissingRuleError(FnetsError, TypeError):
     """A primitive has no rule for this transformation.
 

@@ -6,7 +6,9 @@ A `BatchTracer` is an array with one axis more than its aval; operations run onc
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar, Token
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,7 @@ from fnets.core.avals import ShapedArray
 from fnets.core.ir import Jaxpr, eval_jaxpr, weak_memo
 from fnets.core.primitive import Primitive
 from fnets.core.trace import Trace, Tracer, shape_of, typeof
-from fnets.errors import ArgumentError, AxisError, ShapeError
+from fnets.errors import ArgumentError, AxisError, ShapeError, UnboundAxisError
 from fnets.primitives.base import move_dim, owned
 from fnets.transforms.staging import JaxprTrace, check_callable, check_data, leaf_paths, name_of
 
@@ -42,13 +44,12 @@ class BatchTracer(Tracer):
 class BatchTrace(Trace):
     """One running vectorisation over an axis of length `size`."""
 
-    __slots__ = ("size", "axis_name")
+    __slots__ = ("size",)
     transform = "vmap"
 
-    def __init__(self, size: int, name: str = "", axis_name: Any = None):
+    def __init__(self, size: int, name: str = ""):
         super().__init__(name)
         self.size = size
-        self.axis_name = axis_name
 
     def process(self, prim: Primitive, args: tuple, params: dict) -> Any:
         vals, dims = [], []
@@ -65,6 +66,25 @@ class BatchTrace(Trace):
         return out if dim is None else BatchTracer(self, out, dim)
 
 
+# the named axes in force here: name -> (token, length); the token is the traced array of positions along the axis
+_axes: ContextVar[Mapping[Any, tuple[BatchTracer, int]]] = ContextVar("fnets_axes", default=MappingProxyType({}))
+
+
+def _bind_axis(name: Any, trace: BatchTrace) -> Token:
+    token = BatchTracer(trace, np.arange(trace.size, dtype=np.int32), 0)
+    return _axes.set({**_axes.get(), name: (token, trace.size)})
+
+
+def axis_token(name: Any) -> tuple[Any, int]:
+    """The token and the length of a named axis; a `NameError` if no `vmap` around here has it."""
+    try:
+        return _axes.get()[name]
+    except KeyError:
+        raise UnboundAxisError(
+            f"[axis] expected an axis name of a running vmap, got {name!r}: unbound axis name: {name}. Write vmap(f, axis_name={name!r})(x)."
+        ) from None
+
+
 def vmap_flat(
     f: Callable[..., Sequence[Any]],
     args: Sequence[Any],
@@ -74,8 +94,13 @@ def vmap_flat(
     axis_name: Any = None,
 ) -> list:
     """Run a flat function on batched arguments; returns pairs `(value, dim)`, dim None where the batch does not matter."""
-    with BatchTrace(size, name, axis_name) as trace:
-        outs = f(*[a if d is None else BatchTracer(trace, a, d) for a, d in zip(args, dims)])
+    with BatchTrace(size, name) as trace:
+        reset = None if axis_name is None else _bind_axis(axis_name, trace)
+        try:
+            outs = f(*[a if d is None else BatchTracer(trace, a, d) for a, d in zip(args, dims)])
+        finally:
+            if reset is not None:
+                _axes.reset(reset)
     return [(o.value, o.dim) if type(o) is BatchTracer and o.trace is trace else (o, None) for o in outs]
 
 
