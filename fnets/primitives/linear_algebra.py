@@ -16,23 +16,21 @@ import numpy as np
 from fnets.core.avals import ShapedArray
 from fnets.core.primitive import Primitive
 from fnets.core.trace import dtype_of, shape_of
-from fnets.errors import DTypeError, ShapeError
-from fnets.primitives.base import arr, as_axis, convert, inverse_permutation, reshape, transpose
-from fnets.primitives.elementwise import add
+from fnets.errors import AxisError, DTypeError, ShapeError
+from fnets.primitives.base import arr, as_axis, as_shape, convert, inverse_permutation, reshape, transpose
+from fnets.primitives.elementwise import add, conj, mul
+from fnets.primitives.reduce import size_of
+from fnets.primitives.shape import ravel
 
 DimensionNumbers = tuple[tuple[tuple[int, ...], tuple[int, ...]], tuple[tuple[int, ...], tuple[int, ...]]]
 
 dot_general_p = Primitive("dot_general", fresh=True)
 
-_MATMUL: DimensionNumbers = (((1,), (0,)), ((), ()))  # a @ b of matrices
-_TRANSPOSED: dict[
-    DimensionNumbers, tuple[bool, bool]
-] = {  # products of two matrices: which of the operands enters transposed
-    _MATMUL: (False, False),
-    (((0,), (0,)), ((), ())): (True, False),
-    (((1,), (1,)), ((), ())): (False, True),
-    (((0,), (1,)), ((), ())): (True, True),
-}
+_NN: DimensionNumbers = (((1,), (0,)), ((), ()))  # a @ b of matrices; also a @ vector
+_TN: DimensionNumbers = (((0,), (0,)), ((), ()))  # a.T @ b; also vector @ b and vector @ vector
+_NT: DimensionNumbers = (((1,), (1,)), ((), ()))
+_TT: DimensionNumbers = (((0,), (1,)), ((), ()))
+_TRANSPOSED = {_NN: (False, False), _TN: (True, False), _NT: (False, True), _TT: (True, True)}
 
 
 def _free(ndim: int, contract: tuple[int, ...], batch: tuple[int, ...]) -> tuple[int, ...]:
@@ -43,33 +41,122 @@ def _free(ndim: int, contract: tuple[int, ...], batch: tuple[int, ...]) -> tuple
 # ------------------------------------------------------------------ impl
 
 
+def _dot_general_impl(lhs: Any, rhs: Any, dimension_numbers: DimensionNumbers) -> Any:
+    if lhs.dtype.char in _HALVES and rhs.dtype == lhs.dtype:
+        return _dot_general_impl(lhs.astype(np.float32), rhs.astype(np.float32), dimension_numbers).astype(lhs.dtype)
+    ndim = lhs.ndim
+    if 0 < ndim <= 2 and 0 < rhs.ndim <= 2:  # what `dot` takes as it is, without a look at the plans
+        if dimension_numbers == _NN:
+            if ndim == 2:
+                return lhs.dot(rhs)
+        elif dimension_numbers == _TN:
+            return lhs.T.dot(rhs)
+        elif dimension_numbers == _NT and ndim == rhs.ndim == 2:
+            return lhs.dot(rhs.T)
+    return _plan(lhs.shape, rhs.shape, dimension_numbers)(lhs, rhs)
+
+
+_HALVES = "eE"  # float16 and bfloat16: BLAS has no product of them, NumPy's own is a hundred times slower
+
+
 @functools.lru_cache(maxsize=4096)
 def _plan(lhs: tuple[int, ...], rhs: tuple[int, ...], dimension_numbers: DimensionNumbers) -> Callable[[Any, Any], Any]:
-    """The function of two arrays that computes the product for these shapes."""
+    """The function of two arrays that computes the product for these shapes; axes are called batch, free and contracted."""
     shape = _result_shape(lhs, rhs, dimension_numbers)
     (lc, rc), (lb, rb) = dimension_numbers
-    lf, rf = _free(len(lhs), lc, lb), _free(len(rhs), rc, rb)
+    left, right = (lb, _free(len(lhs), lc, lb), lc), (rb, _free(len(rhs), rc, rb), rc)
     if not lc:
-        return _outer_plan(lhs, rhs, (lb, lf), (rb, rf))
+        return _outer_plan(lhs, rhs, left, right)
     if lb:
-        return _batched_plan(lhs, rhs, (lb, lf, lc), (rb, rf, rc), shape)
-    if len(lhs) == 2 and len(rhs) == 2 and len(lc) == 1:
-        return _matrix_plan(*_TRANSPOSED[dimension_numbers])
-    return _flat_plan(lhs, rhs, (lf, lc), (rf, rc), shape)
-
-
-def _matrix_plan(transpose_lhs: bool, transpose_rhs: bool) -> Callable[[Any, Any], Any]:
-    if transpose_lhs:
-        return (lambda a, b: a.T.dot(b.T)) if transpose_rhs else (lambda a, b: a.T.dot(b))
-    return (lambda a, b: a.dot(b.T)) if transpose_rhs else (lambda a, b: a.dot(b))
+        return _batched_plan(lhs, rhs, left, right, shape)
+    return _inside_plan(lhs, rhs, left, right, shape) or _flat_plan(lhs, rhs, left, right, shape)
 
 
 def _outer_plan(lhs: tuple, rhs: tuple, left: tuple, right: tuple) -> Callable[[Any, Any], Any]:
     """No contraction: multiply (batch, lhs free, 1...) with (batch, 1..., rhs free)."""
-    (lb, lf), (rb, rf) = left, right
-    arrange_lhs = _arranger(lhs, (*lb, *lf), (*[lhs[i] for i in lb], *[lhs[i] for i in lf], *(1,) * len(rf)))
-    arrange_rhs = _arranger(rhs, (*rb, *rf), (*[rhs[i] for i in rb], *(1,) * len(lf), *[rhs[i] for i in rf]))
-    return lambda a, b: np.multiply(arrange_lhs(a), arrange_rhs(b))
+    (lb, lf, _), (rb, rf, _) = left, right
+    first = _arranger(lhs, (*lb, *lf), (*[lhs[i] for i in lb], *[lhs[i] for i in lf], *(1,) * len(rf)))
+    second = _arranger(rhs, (*rb, *rf), (*[rhs[i] for i in rb], *(1,) * len(lf), *[rhs[i] for i in rf]))
+    return lambda a, b: np.multiply(first(a), second(b))
+
+
+def _flat_plan(lhs: tuple, rhs: tuple, left: tuple, right: tuple, shape: tuple) -> Callable[[Any, Any], Any]:
+    """One product of two matrices; the contracted axes come in the order that lets most operands be reshaped without a copy."""
+    (_, lf, lc), (_, rf, rc) = left, right
+    orders = [tuple(sorted(range(len(c)), key=c.__getitem__)) for c in (lc, rc)]
+
+    def copied(order: tuple[int, ...]) -> int:
+        return _copied(lhs, lf, tuple([lc[k] for k in order])) + _copied(rhs, rf, tuple([rc[k] for k in order]))
+
+    order = min(orders, key=copied)
+    first = _matrix(lhs, lf, tuple([lc[k] for k in order]))
+    second = _matrix(rhs, rf, tuple([rc[k] for k in order]))
+    if len(lf) <= 1 and len(rf) <= 1:
+        return lambda a, b: first(a).dot(second(b).T)
+    return lambda a, b: first(a).dot(second(b).T).reshape(shape)
+
+
+def _matrix(shape: tuple[int, ...], free: tuple[int, ...], contract: tuple[int, ...]) -> Callable[[Any], Any]:
+    """x -> a view, if there is one, as the matrix (free, contracted), or as the vector (contracted)."""
+    k, m = _size(shape, contract), _size(shape, free)
+    if free and contract + free == tuple(range(len(shape))):
+        flat = _arranger(shape, contract + free, (k, m))
+        return lambda x: flat(x).T
+    return _arranger(shape, free + contract, (m, k) if free else (k,))
+
+
+def _copied(shape: tuple[int, ...], free: tuple[int, ...], contract: tuple[int, ...]) -> int:
+    """How many elements must be copied to make a matrix out of a C-contiguous array."""
+    natural = tuple(range(len(shape)))
+    return 0 if natural in (free + contract, contract + free) else _size(shape, natural)
+
+
+def _inside_plan(lhs: tuple, rhs: tuple, left: tuple, right: tuple, shape: tuple) -> Callable[[Any, Any], Any] | None:
+    """One operand with its contracted axes between free ones: as a batch of matrices it needs no copy, as one matrix it would."""
+    (_, lf, lc), (_, rf, rc) = left, right
+    if (split := _split_around(rhs, rf, rc)) and not _copied(lhs, lf, lc):
+        first, batches = _matrix(lhs, lf, lc), (split[0], _size(rhs, rc), split[1])
+        if not lf:
+            return lambda a, b: np.matmul(first(a), _blas_ready(b.reshape(batches))).reshape(shape)
+        return lambda a, b: (
+            np.matmul(_blas_ready(first(a)), _blas_ready(b.reshape(batches))).transpose(1, 0, 2).reshape(shape)
+        )
+    if (split := _split_around(lhs, lf, lc)) and not _copied(rhs, rf, rc):
+        second, batches = _matrix(rhs, rf, rc), (split[0], _size(lhs, lc), split[1])
+        return lambda a, b: np.matmul(_blas_ready(a.reshape(batches)).transpose(0, 2, 1), second(b).T).reshape(shape)
+    return None
+
+
+def _split_around(shape: tuple[int, ...], free: tuple[int, ...], contract: tuple[int, ...]) -> tuple[int, int] | None:
+    """The sizes before and behind contracted axes that stand together, in order, inside of the free ones; else None."""
+    start = contract[0]
+    if contract != tuple(range(start, start + len(contract))):
+        return None
+    before, behind = _size(shape, free[:start]), _size(shape, free[start:])
+    return (before, behind) if before > 1 and behind > 1 else None
+
+
+def _batched_plan(lhs: tuple, rhs: tuple, left: tuple, right: tuple, shape: tuple) -> Callable[[Any, Any], Any]:
+    (lb, lf, lc), (rb, rf, rc) = left, right
+    batch = tuple([lhs[i] for i in lb])
+    m, k, n = _size(lhs, lf), _size(lhs, lc), _size(rhs, rf)
+    first = _arranger(lhs, (*lb, *lf, *lc), (*batch, m, k))
+    second = _arranger(rhs, (*rb, *rc, *rf), (*batch, k, n))
+    if k == 1:
+        return lambda a, b: np.multiply(first(a), second(b)).reshape(shape)
+    if (*batch, m, n) == shape:
+        return lambda a, b: np.matmul(_blas_ready(first(a)), _blas_ready(second(b)))
+    return lambda a, b: np.matmul(_blas_ready(first(a)), _blas_ready(second(b))).reshape(shape)
+
+
+def _blas_ready(x: Any) -> Any:
+    """`x`, or a copy where neither of the last two axes is contiguous: NumPy would multiply such matrices without BLAS."""
+    rows, columns = x.shape[-2:]
+    across, along = x.strides[-2:]
+    item = x.itemsize
+    if (along == item and across >= columns * item) or (across == item and along >= rows * item):
+        return x
+    return np.ascontiguousarray(x)
 
 
 def _arranger(shape: tuple[int, ...], order: tuple[int, ...], new: tuple[int, ...]) -> Callable[[Any], Any]:
@@ -84,67 +171,7 @@ def _arranger(shape: tuple[int, ...], order: tuple[int, ...], new: tuple[int, ..
 
 
 def _size(shape: tuple[int, ...], axes: Sequence[int]) -> int:
-    size = 1
-    for i in axes:
-        size *= shape[i]
-    return size
-
-
-def _flat_plan(lhs: tuple, rhs: tuple, left: tuple, right: tuple, shape: tuple) -> Callable[[Any, Any], Any]:
-    """One product of two matrices; contracted axes come in the order that lets most operands be reshaped without a copy."""
-    (lf, lc), (rf, rc) = left, right
-    orders = [tuple(sorted(range(len(lc)), key=lambda k: lc[k])), tuple(sorted(range(len(rc)), key=lambda k: rc[k]))]
-
-    def copies(order: tuple[int, ...]) -> int:
-        return _needs_copy(lhs, lf, tuple([lc[k] for k in order])) + _needs_copy(rhs, rf, tuple([rc[k] for k in order]))
-
-    order = min(orders, key=copies)
-    lc, rc = tuple([lc[k] for k in order]), tuple([rc[k] for k in order])
-    m, k, n = _size(lhs, lf), _size(lhs, lc), _size(rhs, rf)
-    if lc + lf == tuple(range(len(lhs))) and lf:
-        flat = _arranger(lhs, (*lc, *lf), (k, m))
-        first: Callable = lambda x: flat(x).T  # noqa: E731
-    else:
-        first = _arranger(lhs, (*lf, *lc), (m, k) if lf else (k,))
-    if rf + rc == tuple(range(len(rhs))) and rf:
-        flat_rhs = _arranger(rhs, (*rf, *rc), (n, k))
-        second: Callable = lambda x: flat_rhs(x).T  # noqa: E731
-    else:
-        second = _arranger(rhs, (*rc, *rf), (k, n) if rf else (k,))
-    if len(lf) <= 1 and len(rf) <= 1:
-        return lambda a, b: first(a).dot(second(b))
-    return lambda a, b: first(a).dot(second(b)).reshape(shape)
-
-
-def _needs_copy(shape: tuple[int, ...], free: tuple[int, ...], contract: tuple[int, ...]) -> int:
-    """Elements to copy to make a matrix out of a C-contiguous array."""
-    natural = tuple(range(len(shape)))
-    return 0 if natural in (free + contract, contract + free) else _size(shape, natural)
-
-
-def _batched_plan(lhs: tuple, rhs: tuple, left: tuple, right: tuple, shape: tuple) -> Callable[[Any, Any], Any]:
-    (lb, lf, lc), (rb, rf, rc) = left, right
-    batch = tuple([lhs[i] for i in lb])
-    m, k, n = _size(lhs, lf), _size(lhs, lc), _size(rhs, rf)
-    first = _arranger(lhs, (*lb, *lf, *lc), (*batch, m, k))
-    second = _arranger(rhs, (*rb, *rc, *rf), (*batch, k, n))
-    if (*batch, m, n) == shape:
-        return lambda a, b: np.matmul(_blas_ready(first(a)), _blas_ready(second(b)))
-    return lambda a, b: np.matmul(_blas_ready(first(a)), _blas_ready(second(b))).reshape(shape)
-
-
-def _blas_ready(x: Any) -> Any:
-    """`x`, or a copy where neither of the last two axes is contiguous: NumPy would multiply such matrices without BLAS."""
-    strides = x.strides
-    if strides[-1] == x.itemsize or strides[-2] == x.itemsize:
-        return x
-    return np.ascontiguousarray(x)
-
-
-def _dot_general_impl(lhs: Any, rhs: Any, dimension_numbers: DimensionNumbers) -> Any:
-    if dimension_numbers == _MATMUL and lhs.ndim == 2 and rhs.ndim == 2:
-        return lhs.dot(rhs)
-    return _plan(lhs.shape, rhs.shape, dimension_numbers)(lhs, rhs)
+    return size_of([shape[i] for i in axes])
 
 
 # ------------------------------------------------------------------ types
@@ -158,7 +185,7 @@ def _result_shape(lhs: tuple[int, ...], rhs: tuple[int, ...], dimension_numbers:
                 f"[dot_general] expected different axes of {name}, of shape {shape}, in dimension_numbers, got {axes}. "
                 "They are ((lhs_contract, rhs_contract), (lhs_batch, rhs_batch))."
             )
-    if dimension_numbers == _MATMUL and len(lhs) == len(rhs) == 2 and lhs[1] != rhs[0]:
+    if dimension_numbers == _BY_RANK.get((len(lhs), len(rhs))) and lhs[-1] != rhs[0]:
         raise ShapeError(inner_mismatch(lhs, rhs))
     for what, left, right in (("contracted", lc, rc), ("batch", lb, rb)):
         if len(left) != len(right) or any([lhs[i] != rhs[j] for i, j in zip(left, right)]):
@@ -195,7 +222,7 @@ def inner_mismatch(lhs: tuple[int, ...], rhs: tuple[int, ...], op: str = "matmul
 @functools.cache
 def _result_dtype(lhs: np.dtype, rhs: np.dtype) -> np.dtype:
     try:
-        return np.matmul.resolve_dtypes((lhs, rhs, None))[2]
+        return np.result_type(lhs, rhs)
     except TypeError:
         raise DTypeError(
             f"[dot_general] expected numeric dtypes, got {lhs.name} and {rhs.name}. Convert with x.astype(...)."
@@ -328,9 +355,13 @@ def _dot_general_lower(cg: Any, eqn: Any, args: list[str], out: str | None) -> s
     lhs, rhs = (v.aval for v in eqn.invars)
     numbers = eqn.params["dimension_numbers"]
     a, b = args
+    if lhs.dtype.char in _HALVES:
+        return f"{cg.const(functools.partial(_dot_general_impl, dimension_numbers=numbers), 'dot_general')}({a}, {b})"
     if lhs.ndim == 2 and rhs.ndim == 2 and numbers in _TRANSPOSED:
         transpose_lhs, transpose_rhs = _TRANSPOSED[numbers]
         return f"{a}{'.T' if transpose_lhs else ''}.dot({b}{'.T' if transpose_rhs else ''})"
+    if numbers == _BY_RANK.get((lhs.ndim, rhs.ndim)):
+        return f"{a}.dot({b})"
     return f"{cg.const(_plan(lhs.shape, rhs.shape, numbers), 'dot_general')}({a}, {b})"
 
 
@@ -383,12 +414,11 @@ def _in_dtype(lhs: Any, rhs: Any, numbers: DimensionNumbers, preferred: Any) -> 
     return convert(dot_general_p.bind(lhs, rhs, dimension_numbers=numbers), preferred)
 
 
-_VECTOR_VECTOR: DimensionNumbers = (((0,), (0,)), ((), ()))
-_VECTOR_MATRIX: DimensionNumbers = (((0,), (0,)), ((), ()))
+_BY_RANK = {(2, 2): _NN, (2, 1): _NN, (1, 1): _TN, (1, 2): _TN}  # a @ b
 
 
 def matmul(a: Any, b: Any, *, preferred_element_type: Any = None, precision: Any = None) -> Any:
-    """The matrix product with NumPy's rules: vectors stand for a row on the left and a column on the right, leading axes broadcast.
+    """The matrix product with NumPy's rules: a vector stands for a row on the left and a column on the right, leading axes broadcast.
 
     Args:
       a: array (..., m, k) or (k,).
@@ -404,63 +434,147 @@ def matmul(a: Any, b: Any, *, preferred_element_type: Any = None, precision: Any
     """
     a, b = arr(a), arr(b)
     left, right = shape_of(a), shape_of(b)
+    numbers = _BY_RANK.get((len(left), len(right)))
+    if numbers is not None:
+        return _in_dtype(a, b, numbers, preferred_element_type)
+    shape_a, shape_b, numbers, permutation = _matmul_plan(left, right)
+    out = _in_dtype(reshape(a, shape_a), reshape(b, shape_b), numbers, preferred_element_type)
+    return out if permutation is None else transpose(out, permutation)
+
+
+@functools.lru_cache(maxsize=4096)
+def _matmul_plan(left: tuple[int, ...], right: tuple[int, ...]) -> tuple:
+    """(shape of a, shape of b, dimension numbers, permutation of the result or None).
+
+    Leading axes of equal length become batch axes; one that only one operand has becomes a free axis, so it costs no copies.
+    """
     na, nb = len(left), len(right)
-    if na == 2 and nb == 2:
-        if preferred_element_type is None:
-            return dot_general_p.bind(a, b, dimension_numbers=_MATMUL)
-        return _in_dtype(a, b, _MATMUL, preferred_element_type)
     if not na or not nb:
         raise ShapeError(
             f"[matmul] expected arrays with at least one axis, got shapes {left} and {right}. Multiply scalars with *."
         )
     if left[-1] != (right[-2] if nb > 1 else right[0]):
         raise ShapeError(inner_mismatch(left, right))
-    if na == 1 or nb == 1 or nb == 2:
-        contract = max(nb - 2, 0)
-        out = _in_dtype(a, b, (((na - 1,), (contract,)), ((), ())), preferred_element_type)
-        return out
-    return _batched_matmul(a, b, preferred_element_type)
-
-
-def _batched_matmul(a: Any, b: Any, preferred: Any) -> Any:
-    """Both with leading axes, or only b: those that are equal become batch axes, those of length 1 free ones."""
-    left, right = shape_of(a), shape_of(b)
-    na, nb = len(left), len(right)
+    if nb <= 2:
+        return left, right, (((na - 1,), (0,)), ((), ())), None
+    if na == 1:
+        return left, right, (((0,), (nb - 2,)), ((), ())), None
     lead = max(na, nb) - 2
     la, lb = (1,) * (lead + 2 - na) + left[:-2], (1,) * (lead + 2 - nb) + right[:-2]
-    shape = []
-    for n, m in zip(la, lb):
-        if n != m and n != 1 and m != 1:
-            raise ShapeError(
-                f"[matmul] expected leading axes that broadcast together, got {left} @ {right}. Each pair must be equal or contain a 1."
-            )
-        shape.append(m if n == 1 else n)
+    if any([n != m and n != 1 and m != 1 for n, m in zip(la, lb)]):
+        raise ShapeError(
+            f"[matmul] expected leading axes that broadcast together, got {left} @ {right}. Each pair must be equal or contain a 1."
+        )
     shared = [i for i in range(lead) if la[i] == lb[i]]
-    of_a = [i for i in range(lead) if la[i] != lb[i] and lb[i] == 1]
-    of_b = [i for i in range(lead) if la[i] != lb[i] and la[i] == 1]
-    # leave the ones out, multiply, and put the leading axes back in order
-    a = reshape(a, (*[la[i] for i in range(lead) if i not in of_b], *left[-2:]))
-    b = reshape(b, (*[lb[i] for i in range(lead) if i not in of_a], *right[-2:]))
-    kept_a, kept_b = [i for i in range(lead) if i not in of_b], [i for i in range(lead) if i not in of_a]
-    batch_a, batch_b = tuple([kept_a.index(i) for i in shared]), tuple([kept_b.index(i) for i in shared])
-    numbers = (((len(kept_a) + 1,), (len(kept_b),)), (batch_a, batch_b))
-    out = _in_dtype(a, b, numbers, preferred)
-    # axes of the result: shared, of_a, m, of_b, n
-    names = [*shared, *of_a, lead, *of_b, lead + 1]
-    return transpose(out, tuple([names.index(i) for i in range(lead + 2)]))
+    of_a, of_b = (
+        [i for i in range(lead) if la[i] != lb[i] and lb[i] == 1],
+        [i for i in range(lead) if la[i] != lb[i] and la[i] == 1],
+    )
+    axes_a, axes_b = sorted(shared + of_a), sorted(shared + of_b)
+    numbers = (
+        ((len(axes_a) + 1,), (len(axes_b),)),
+        (tuple([axes_a.index(i) for i in shared]), tuple([axes_b.index(i) for i in shared])),
+    )
+    result = [*shared, *of_a, lead, *of_b, lead + 1]  # which axis of the product each axis of dot_general's result is
+    permutation = tuple([result.index(i) for i in range(lead + 2)])
+    return (
+        (*[la[i] for i in axes_a], *left[-2:]),
+        (*[lb[i] for i in axes_b], *right[-2:]),
+        numbers,
+        None if permutation == tuple(range(lead + 2)) else permutation,
+    )
 
 
 def dot(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Any:
-    """`np.dot`: matrix product of vectors and matrices, multiplication by scalars, else a sum over a's last and b's last but one axis.
+    """`np.dot`: products of vectors and matrices, multiplication by scalars, else the sum over the last axis of a and the last but one of b.
 
     >>> dot(np.ones(3), np.ones(3))
     np.float64(3.0)
     """
-    a, b = arr(a), arr(b)
     left, right = shape_of(a), shape_of(b)
     if not left or not right:
-        return _in_dtype(a, b, (((), ()), ((), ())), preferred_element_type)
+        out = mul(a, b)
+        return out if preferred_element_type is None else convert(out, preferred_element_type)
+    a, b = arr(a), arr(b)
     contract = max(len(right) - 2, 0)
-    if left[-1] != right[contract]:
-        raise ShapeError(inner_mismatch(left, right, "dot"))
-    return _in_dtype(a, b, (((len(left) - 1,), (contract,)), ((), ())), preferred_element_type)
+    numbers = _BY_RANK.get((len(left), len(right)))
+    if numbers is None:
+        if left[-1] != right[contract]:
+            raise ShapeError(inner_mismatch(left, right, "dot"))
+        numbers = (((len(left) - 1,), (contract,)), ((), ()))
+    return _in_dtype(a, b, numbers, preferred_element_type)
+
+
+def vdot(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Any:
+    """The sum of products of all elements, those of `a` conjugated.
+
+    >>> vdot(np.array([1j]), np.array([1j]))
+    np.complex128(1+0j)
+    """
+    a, b = ravel(a), ravel(b)
+    return dot(conj(a) if dtype_of(a).kind == "c" else a, b, preferred_element_type=preferred_element_type)
+
+
+def inner(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Any:
+    """The sum over the last axes of both.
+
+    >>> inner(np.ones((2, 3)), np.ones((4, 3))).shape
+    (2, 4)
+    """
+    left, right = shape_of(a), shape_of(b)
+    if not left or not right:
+        return dot(a, b, preferred_element_type=preferred_element_type)
+    numbers = (((len(left) - 1,), (len(right) - 1,)), ((), ()))
+    return _in_dtype(arr(a), arr(b), numbers, preferred_element_type)
+
+
+def outer(a: Any, b: Any) -> Any:
+    """Every element of `a` times every element of `b`, both raveled.
+
+    >>> outer(np.array([1, 2]), np.array([3, 4]))
+    array([[3, 4],
+           [6, 8]])
+    """
+    return dot_general_p.bind(ravel(a), ravel(b), dimension_numbers=(((), ()), ((), ())))
+
+
+def tensordot(a: Any, b: Any, axes: Any = 2, *, precision: Any = None, preferred_element_type: Any = None) -> Any:
+    """The product summed over pairs of axes.
+
+    Args:
+      a, b: arrays.
+      axes: a number n (the last n axes of a with the first n of b), or a pair of axes or of sequences of axes.
+
+    Raises:
+      ShapeError: paired axes differ in length.
+
+    >>> tensordot(np.ones((2, 3, 4)), np.ones((4, 3, 5)), axes=([1, 2], [1, 0])).shape
+    (2, 5)
+    """
+    a, b = arr(a), arr(b)
+    na, nb = len(shape_of(a)), len(shape_of(b))
+    if isinstance(axes, (int, np.integer)):
+        if not 0 <= axes <= min(na, nb):
+            raise AxisError(
+                f"[tensordot] expected axes between 0 and {min(na, nb)}, got {axes} for shapes {shape_of(a)} and {shape_of(b)}."
+            )
+        left, right = range(na - axes, na), range(axes)
+    else:
+        left, right = [as_shape(x) for x in axes]
+    lc, rc = tuple([as_axis(i, na, "tensordot") for i in left]), tuple([as_axis(i, nb, "tensordot") for i in right])
+    return _in_dtype(a, b, ((lc, rc), ((), ())), preferred_element_type)
+
+
+def kron(a: Any, b: Any) -> Any:
+    """The Kronecker product: every element of `a` times the whole of `b`, as blocks.
+
+    >>> kron(np.array([1, 10]), np.array([1, 2]))
+    array([ 1,  2, 10, 20])
+    """
+    a, b = arr(a), arr(b)
+    ndim = max(len(shape_of(a)), len(shape_of(b)))
+    left, right = [(1,) * (ndim - len(shape_of(x))) + shape_of(x) for x in (a, b)]
+    wide_a, wide_b = [n for m in left for n in (m, 1)], [n for m in right for n in (1, m)]
+    return reshape(
+        mul(reshape(a, tuple(wide_a)), reshape(b, tuple(wide_b))), tuple([n * m for n, m in zip(left, right)])
+    )
