@@ -23,6 +23,9 @@ from typing import TYPE_CHECKING, Any
 
 from fnets import config, errors, tree, tree_util
 from fnets.config import default_dtype, enable_x64
+from fnets import numpy  # attaches the operators and methods of traced arrays
+from fnets.control.checkpoint import checkpoint, remat
+from fnets.control.custom import closure_convert, custom_jvp, custom_vjp
 from fnets.core.avals import ShapeDtypeStruct
 
 from fnets.transforms.derivatives import hessian, hvp, jacfwd, jacrev, linear_transpose, linearize
@@ -34,10 +37,10 @@ from fnets.transforms.vmap import vmap
 
 __version__ = "0.1.0"
 
-_SUBMODULES = ("data", "flatten_util", "io", "lax", "nn", "numpy", "optim", "plots", "progress", "random")
+_SUBMODULES = ("data", "flatten_util", "io", "lax", "nn", "optim", "plots", "progress", "random")
 
 if TYPE_CHECKING:
-    from fnets import data, io, lax, nn, numpy, optim, plots, progress, random
+    from fnets import data, io, lax, nn, optim, plots, progress, random
 
 
 def __getattr__(name: str) -> Any:
@@ -52,7 +55,11 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "ShapeDtypeStruct",
+    "checkpoint",
+    "closure_convert",
     "config",
+    "custom_jvp",
+    "custom_vjp",
     "data",
     "default_dtype",
     "enable_x64",
@@ -76,6 +83,7 @@ __all__ = [
     "plots",
     "progress",
     "random",
+    "remat",
     "tree",
     "tree_util",
     "value_and_grad",
