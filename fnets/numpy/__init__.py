@@ -1,0 +1,68 @@
+"""`fnets.numpy`: the functions of NumPy on arrays and on traced values, under NumPy's names and with NumPy's results.
+
+Lives here: names only. The parts, by theme: `arguments` (what functions do with their arguments), `dtypes`, `creation`, `arithmetic`, `mathematics`,
+`reductions`, `nan_reductions`, `manipulation`, `linear`, `sorting`, `searching`, `indexing`, `index_tricks`, `windows`; `tracer_methods` gives traced
+values the operators and methods of an `ndarray`, and `protocols` lets NumPy's own functions trace. May import everything below `fnets.nn`.
+
+>>> import fnets.numpy as fnp
+>>> fnp.sum(fnp.ones((2, 3)), axis=1)
+array([3., 3.], dtype=float32)
+"""
+
+import sys
+from typing import Any
+
+from fnets.numpy import (
+    arithmetic,
+    creation,
+    dtypes,
+    index_tricks,
+    linear,
+    manipulation,
+    mathematics,
+    nan_reductions,
+    protocols,
+    reductions,
+    searching,
+    sorting,
+    tracer_methods,
+    windows,
+)
+from fnets.numpy.arguments import Array
+from fnets.numpy.arithmetic import *  # noqa: F403
+from fnets.numpy.creation import *  # noqa: F403
+from fnets.numpy.dtypes import *  # noqa: F403
+from fnets.numpy.index_tricks import *  # noqa: F403
+from fnets.numpy.indexing import at, put_along_axis, take, take_along_axis
+from fnets.numpy.linear import *  # noqa: F403
+from fnets.numpy.manipulation import *  # noqa: F403
+from fnets.numpy.mathematics import *  # noqa: F403
+from fnets.numpy.nan_reductions import *  # noqa: F403
+from fnets.numpy.reductions import *  # noqa: F403
+from fnets.numpy.searching import *  # noqa: F403
+from fnets.numpy.sorting import *  # noqa: F403
+from fnets.numpy.windows import *  # noqa: F403
+
+__all__ = ["Array", "at", "put_along_axis", "take", "take_along_axis"]
+__all__ += arithmetic.__all__
+__all__ += creation.__all__
+__all__ += dtypes.__all__
+__all__ += index_tricks.__all__
+__all__ += linear.__all__
+__all__ += manipulation.__all__
+__all__ += mathematics.__all__
+__all__ += nan_reductions.__all__
+__all__ += reductions.__all__
+__all__ += searching.__all__
+__all__ += sorting.__all__
+__all__ += windows.__all__
+
+
+def __getattr__(name: str) -> Any:
+    if name in dtypes.EXTENDED:
+        return dtypes.extended_type(name)
+    raise AttributeError(f"module 'fnets.numpy' has no attribute {name!r}")
+
+
+protocols.set_functions(numpy=sys.modules[__name__])
+tracer_methods.set_namespace(sys.modules[__name__])

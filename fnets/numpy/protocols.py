@@ -1,0 +1,293 @@
+"""NumPy's own functions on traced values: `np.sin(x)`, `np.sum(x)`, `ndarray + x`, `np.add.reduce(x)` run the function of the same name here.
+
+May import the rest of `fnets.numpy`. `set_functions` is called once by `fnets.numpy/__init__` with the namespaces to look into.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fnets.core.trace import Tracer
+from fnets.errors import ArgumentError, ImmutableArrayError
+from fnets.numpy import arithmetic, linear, mathematics, reductions
+from fnets.numpy.arguments import as_dtype, to_array
+from fnets.primitives.base import convert, reshape
+
+_NAMES = [
+    "add",
+    "subtract",
+    "multiply",
+    "divide",
+    "floor_divide",
+    "remainder",
+    "fmod",
+    "divmod",
+    "power",
+    "float_power",
+    "negative",
+    "positive",
+    "absolute",
+    "fabs",
+    "sign",
+    "reciprocal",
+    "square",
+    "sqrt",
+    "cbrt",
+    "hypot",
+    "gcd",
+    "lcm",
+    "maximum",
+    "minimum",
+    "fmax",
+    "fmin",
+    "heaviside",
+    "floor",
+    "ceil",
+    "trunc",
+    "rint",
+    "modf",
+    "frexp",
+    "ldexp",
+    "copysign",
+    "nextafter",
+    "spacing",
+    "signbit",
+    "equal",
+    "not_equal",
+    "less",
+    "less_equal",
+    "greater",
+    "greater_equal",
+    "isfinite",
+    "isinf",
+    "isnan",
+    "logical_and",
+    "logical_or",
+    "logical_xor",
+    "logical_not",
+    "bitwise_and",
+    "bitwise_or",
+    "bitwise_xor",
+    "invert",
+    "left_shift",
+    "right_shift",
+    "bitwise_count",
+    "exp",
+    "exp2",
+    "expm1",
+    "log",
+    "log2",
+    "log10",
+    "log1p",
+    "logaddexp",
+    "logaddexp2",
+    "sin",
+    "cos",
+    "tan",
+    "arcsin",
+    "arccos",
+    "arctan",
+    "arctan2",
+    "sinh",
+    "cosh",
+    "tanh",
+    "arcsinh",
+    "arccosh",
+    "arctanh",
+    "deg2rad",
+    "rad2deg",
+    "conjugate",
+    "matmul",
+    "vecdot",
+    "matvec",
+    "vecmat",
+]
+_HOMES = (arithmetic, mathematics, linear)
+_UFUNCS: dict[np.ufunc, Callable] = {
+    getattr(np, name): next(getattr(m, name) for m in _HOMES if hasattr(m, name))
+    for name in _NAMES
+    if hasattr(np, name)
+}
+_UFUNCS[np.degrees], _UFUNCS[np.radians] = mathematics.degrees, mathematics.radians
+_GENERALISED = ("matmul", "vecdot", "matvec", "vecmat")
+_REDUCE: dict[str, Callable] = {
+    "add": reductions.sum,
+    "multiply": reductions.prod,
+    "maximum": reductions.max,
+    "minimum": reductions.min,
+    "logical_and": reductions.all,
+    "logical_or": reductions.any,
+    "logaddexp": reductions.logsumexp,
+}
+_ACCUMULATE: dict[str, Callable] = {
+    "add": reductions.cumsum,
+    "multiply": reductions.cumprod,
+    "maximum": reductions.cummax,
+    "minimum": reductions.cummin,
+}
+_IGNORED = ("casting", "order", "subok")
+_IN_PLACE = ("put", "place", "put_along_axis", "fill_diagonal", "copyto", "putmask")
+
+
+def _unsupported(name: str, why: str) -> ArgumentError:
+    return ArgumentError(f"[{name}] expected a NumPy function that can be traced, got {name}: {why}")
+
+
+def ufunc_reduce(
+    name: str, x: Any, axis: Any = 0, dtype: Any = None, out: Any = None, keepdims: bool = False, **options: Any
+) -> Any:
+    """`np.<name>.reduce` of a traced value, for the ufuncs that have a reduction of their own."""
+    if name not in _REDUCE:
+        raise _unsupported(
+            f"{name}.reduce",
+            f"it has no function of its own here. Reduce with {', '.join(_REDUCE)}, or fnets.lax.scan.",
+        )
+    x = to_array(x)
+    if dtype is not None:
+        x = convert(x, as_dtype(dtype))
+    options = {k: v for k, v in options.items() if v is not np._NoValue and not (k == "where" and v is True)}
+    return _REDUCE[name](x, axis=axis, out=out, keepdims=keepdims, **options)
+
+
+def ufunc_accumulate(name: str, x: Any, axis: int = 0, dtype: Any = None, out: Any = None) -> Any:
+    """`np.<name>.accumulate` of a traced value."""
+    if name not in _ACCUMULATE:
+        raise _unsupported(
+            f"{name}.accumulate",
+            f"it has no function of its own here. Use {', '.join(_ACCUMULATE)}, or fnets.lax.scan.",
+        )
+    return _ACCUMULATE[name](x if dtype is None else convert(x, as_dtype(dtype)), axis=axis, out=out)
+
+
+def ufunc_outer(function: Callable, a: Any, b: Any) -> Any:
+    """`np.<name>.outer`: the function of every pair of elements."""
+    a, b = to_array(a), to_array(b)
+    return function(reshape(a, (*a.shape, *(1,) * len(b.shape))), b)
+
+
+def _call(self: Any, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+    """`Tracer.__array_ufunc__`."""
+    name = ufunc.__name__
+    out = kwargs.pop("out", None)
+    if out is not None and any([o is not None for o in out]):
+        raise ArgumentError(
+            f"[{name}] expected no array to write a traced value into, got out= (or an operation in place such as a += x). "
+            "Arrays of the outside do not change while tracing: write a = a + x."
+        )
+    function = _UFUNCS.get(ufunc)
+    if function is None:
+        raise _unsupported(f"np.{name}", "it is not among the functions of fnets.numpy. Compose it of those.")
+    for option in _IGNORED:
+        kwargs.pop(option, None)
+    if method == "reduce":
+        return ufunc_reduce(name, *inputs, **kwargs)
+    if method == "accumulate":
+        return ufunc_accumulate(name, *inputs, **kwargs)
+    if method not in ("__call__", "outer"):
+        raise _unsupported(
+            f"np.{name}.{method}",
+            "this method is not supported on traced values. Use fnets.numpy.at(x)[i].add, or segment sums.",
+        )
+    where, dtype = kwargs.pop("where", True), kwargs.pop("dtype", None)
+    if where is not True:
+        raise ArgumentError(
+            f"[{name}] expected no where=, got a mask. Use fnets.numpy.where(mask, np.{name}(x), otherwise)."
+        )
+    inputs = tuple([np.asarray(x) if isinstance(x, (list, tuple)) else x for x in inputs])
+    if dtype is not None:
+        inputs = tuple([convert(to_array(x), as_dtype(dtype)) for x in inputs])
+    if method == "outer":
+        return ufunc_outer(function, *inputs)
+    if kwargs and name not in _GENERALISED:
+        raise ArgumentError(
+            f"[{name}] expected no further options on a traced value, got {', '.join(kwargs)}. Leave them out."
+        )
+    return function(*inputs, **kwargs)
+
+
+# ------------------------------------------------------------------ functions
+
+_namespaces: dict[str, Any] = {}
+_functions: dict[Callable, Callable | None] = {}
+
+
+def set_functions(**namespaces: Any) -> None:
+    """Which module answers for which of NumPy's: `numpy=fnets.numpy, linalg=..., fft=...`."""
+    _namespaces.update(namespaces)
+
+
+def _lookup(func: Callable) -> Callable | None:
+    module = func.__module__.removeprefix("numpy").removeprefix(".").split(".")[0] or "numpy"
+    if module == "lib":
+        module = "numpy"
+    name = func.__name__
+    return getattr(_namespaces.get(module), name, None)
+
+
+def _function(self: Any, func: Callable, types: Any, args: tuple, kwargs: dict) -> Any:
+    """`Tracer.__array_function__`."""
+    if func.__name__ in _IN_PLACE:
+        raise ImmutableArrayError(
+            f"[{func.__name__}] expected no function that writes into its argument, got np.{func.__name__} of {self._told()}. "
+            "Use fnets.numpy.where, or x.at[index].set(values)."
+        )
+    try:
+        function = _functions[func]
+    except KeyError:
+        function = _functions[func] = _lookup(func)
+    if function is None:
+        home = func.__module__.replace("numpy", "np", 1)
+        raise _unsupported(
+            f"{home}.{func.__name__}",
+            "fnets.numpy has no function of this name. Compose it of those it has, compute it outside of the transformed function, or "
+            "give it a derivative with fnets.custom_vjp.",
+        )
+    if kwargs and any([v is np._NoValue for v in kwargs.values()]):
+        kwargs = {k: v for k, v in kwargs.items() if v is not np._NoValue}
+    try:
+        return function(*args, **kwargs)
+    except TypeError as error:
+        if (
+            "unexpected keyword argument" in str(error)
+            and error.__traceback__ is not None
+            and error.__traceback__.tb_next is None
+        ):
+            raise ArgumentError(
+                f"[{func.__name__}] {error}: this option of np.{func.__name__} is not supported on traced values. Leave it out."
+            ) from None
+        raise
+
+
+Tracer.__array_ufunc__ = _call  # type: ignore[attr-defined]
+Tracer.__array_function__ = _function  # type: ignore[attr-defined]
+
+
+def _attach_ufunc_methods() -> None:
+    """`fnp.add.reduce`, `fnp.add.accumulate` and `fnp.add.outer`, as NumPy's ufuncs have."""
+    for ufunc, function in _UFUNCS.items():
+        if ufunc.nin != 2 or ufunc.nout != 1 or ufunc.__name__ in _GENERALISED:
+            continue
+        name = ufunc.__name__
+
+        def reduce(a: Any, *args: Any, name: str = name, **kwargs: Any) -> Any:
+            return ufunc_reduce(name, a, *args, **kwargs)
+
+        def accumulate(a: Any, *args: Any, name: str = name, **kwargs: Any) -> Any:
+            return ufunc_accumulate(name, a, *args, **kwargs)
+
+        def outer(a: Any, b: Any, function: Callable = function) -> Any:
+            return ufunc_outer(function, a, b)
+
+        function.reduce, function.accumulate, function.outer, function.nin, function.nout = (
+            reduce,
+            accumulate,
+            outer,
+            2,
+            1,
+        )
+
+
+_attach_ufunc_methods()
