@@ -27,7 +27,7 @@ _WEAK = (bool, int, float)
 
 def _float_dtype(name: str, dtype: np.dtype) -> np.dtype:
     try:
-        return _FLOATS[dtype]
+        return _FLOATS[dtype if dtype.isnative else dtype.newbyteorder("=")]
     except KeyError:
         raise TypeError(
             f"[{name}] expected real numbers, got an array of dtype {dtype}. Take x.real, or convert it."
@@ -40,6 +40,10 @@ def _map(name: str, x: Any, double: Callable, single: Callable | None = None, qu
     A kernel takes a block and an array to write into, which it may ignore, and returns its result. `quiet` is for kernels which
     never set a floating-point flag: silencing those costs as much as three ufuncs on a small array.
     """
+    if quiet and type(x) is np.ndarray and x.ndim and 0 < x.size <= _BLOCK:  # the common case, without detours
+        kernel = double if x.dtype is _DOUBLE else single if x.dtype is _SINGLE else None
+        if kernel is not None:
+            return kernel(x.reshape(-1), np.empty(x.size, x.dtype)).reshape(x.shape)
     x = np.asarray(x)
     dtype = _float_dtype(name, x.dtype)
     kernel, work = (single, _SINGLE) if single and dtype.itemsize <= 4 else (double, _DOUBLE)
@@ -145,7 +149,7 @@ def logistic(x: Any) -> Any:
     >>> logistic(np.array([-1000.0, 0.0, 1000.0]))
     array([0. , 0.5, 1. ])
     """
-    if np.asarray(x).dtype.kind == "c":
+    if type(x) is complex or getattr(x, "dtype", _DOUBLE).kind == "c":
         return _complex_logistic(np.asarray(x))
     return _map("logistic", x, _logistic, _logistic, quiet=True)
 
@@ -326,8 +330,9 @@ def erfc(x: Any) -> Any:
 
 def _erfc(tail: tuple, x: np.ndarray, out: np.ndarray) -> np.ndarray:
     y = _erfc_positive(np.absolute(x), tail)
-    _patch(y, x < 0, lambda v: 2 - v, y)
-    return y
+    np.multiply(x < 0, 2.0, out)
+    out -= y
+    return np.absolute(out, out)  # y, or 2 - y below 0
 
 
 def ndtr(x: Any) -> Any:
@@ -519,13 +524,18 @@ def lgamma(x: Any) -> Any:
 def _lgamma(tables: tuple, x: np.ndarray, out: Any = None) -> np.ndarray:
     near, stirling = tables
     out = np.empty_like(x) if out is None else out
-    a = np.absolute(x)
+    negative = x < 0
+    a = np.where(negative, 1 - x, x)
     _patch(out, ~(a >= 3), functools.partial(_lgamma_near, near), a)
     _patch(out, a >= 3, functools.partial(_lgamma_far, stirling), a)
-    # Gamma(x) Gamma(-x) = -pi / (x sin(pi x))
-    _patch(out, x < 0, lambda a, y: -y - np.log(a) - np.log(np.absolute(_sin_pi(a)) / math.pi), a, out)
-    out[np.isinf(x)] = np.inf
+    _patch(out, negative, _lgamma_reflected, x, out)
     return out
+
+
+def _lgamma_reflected(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """From y = lgamma(1 - x), by Gamma(x) Gamma(1 - x) = pi / sin(pi x)."""
+    y = -np.log(np.absolute(np.sin(math.pi * (x - np.rint(x)))) / math.pi) - y
+    return np.where(np.isnan(y), np.inf, y)  # where all numbers are whole
 
 
 def _lgamma_near(near: _Polynomial, a: np.ndarray) -> np.ndarray:
@@ -541,11 +551,6 @@ def _lgamma_far(stirling: _Polynomial, a: np.ndarray) -> np.ndarray:
     return (a - 0.5) * (np.log(a) - 1) + (
         stirling(u * u) * u + 0.4189385332046727
     )  # the constant is log(2 pi) / 2 - 1/2
-
-
-def _sin_pi(x: np.ndarray) -> np.ndarray:
-    """sin(pi x) up to sign, zero at the integers."""
-    return np.sin(math.pi * (x - np.rint(x)))
 
 
 def digamma(x: Any) -> Any:
@@ -565,12 +570,11 @@ def digamma(x: Any) -> Any:
 def _digamma(tables: tuple, x: np.ndarray, out: Any = None) -> np.ndarray:
     near, tail, zero = tables
     out = np.empty_like(x) if out is None else out
-    a = np.absolute(x)
+    negative = x < 0
+    a = np.where(negative, 1 - x, x)
     _patch(out, ~(a >= 3), functools.partial(_digamma_near, near, zero), a)
     _patch(out, a >= 3, functools.partial(_digamma_far, tail), a)
-    # digamma(x) = digamma(-x) - 1 / x - pi / tan(pi x)
-    _patch(out, np.signbit(x), lambda x, y: y - 1 / x - _pi_cot_pi(x), x, out)
-    _patch(out, x == 0, lambda x: -1 / x, x)
+    _patch(out, negative, lambda x, y: y - _pi_cot_pi(x), x, out)  # digamma(1 - x) - digamma(x) = pi / tan(pi x)
     return out
 
 
@@ -779,27 +783,39 @@ def _gamma_front(a: np.ndarray, x: np.ndarray) -> np.ndarray:
     return far
 
 
-def _gamma_series(a: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The sum of x ** n / ((a + 1) ... (a + n)) over n >= 0, and its derivative in a."""
+def _gamma_series(a: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """The sum of x ** n / ((a + 1) ... (a + n)) over n >= 0."""
+    term, total, k = np.ones_like(a), np.ones_like(a), a.copy()
+    for i in range(10000):
+        k += 1
+        term *= x / k
+        total += term
+        if i % 8 == 0 and not (term > 1e-17 * total).any():
+            break
+    return total
+
+
+def _gamma_series_slope(a: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The sum of `_gamma_series` and its derivative in a."""
     term, total = np.ones_like(a), np.ones_like(a)
     harmonic, slope = np.zeros_like(a), np.zeros_like(a)
     k = a.copy()
-    for _ in range(10000):
+    for i in range(10000):
         k += 1
         term *= x / k
         harmonic += 1 / k
         total += term
         slope -= term * harmonic
-        if not (term * harmonic > 1e-17 * (total - slope)).any():
+        if i % 8 == 0 and not (term * harmonic > 1e-17 * (total - slope)).any():
             break
     return total, slope
 
 
 def _gamma_by_series(a: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    p = _gamma_front(a, x) * _gamma_series(a, x)[0]
+    p = _gamma_front(a, x) * _gamma_series(a, x)
     q = 1 - p
     _patch(q, a < 1, _gamma_upper_small, a, x)
-    return p, q
+    return np.where(p < 0.5, p, 1 - q), q
 
 
 def _gamma_upper_small(a: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -813,12 +829,27 @@ def _gamma_upper_small(a: np.ndarray, x: np.ndarray) -> np.ndarray:
 
 
 def _gamma_grad_by_series(a: np.ndarray, x: np.ndarray) -> np.ndarray:
-    total, slope = _gamma_series(a, x)
+    total, slope = _gamma_series_slope(a, x)
     return -x / a * (total * (np.log(x) - _digamma(_DIGAMMA_DOUBLE, a + 1)) + slope)
 
 
-def _gamma_fraction(a: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, ...]:
-    """The continued fraction of Gamma(a, x) exp(x) / x ** a and the derivative of its logarithm in a, by Lentz's method."""
+def _gamma_fraction(a: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """The continued fraction of Gamma(a, x) exp(x) / x ** a, by Lentz's method."""
+
+    def step(i: int, value: Any, a: Any, b: Any, c: Any, d: Any) -> tuple:
+        top = i * (a - i)
+        b = b + 2
+        d = 1 / (top * d + b)
+        c = b + top / c
+        factor = c * d
+        return (value * factor, a, b, c, d), _settled(factor - 1)
+
+    b = x + 1 - a
+    return _iterate(step, 1, 1 / b, a, b, np.full_like(a, np.inf), 1 / b)[0]
+
+
+def _gamma_fraction_slope(a: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, ...]:
+    """The fraction of `_gamma_fraction` and the derivative of its logarithm in a."""
 
     def step(i: int, value: Any, slope: Any, a: Any, b: Any, c: Any, d: Any, c_slope: Any, d_slope: Any) -> tuple:
         top = i * (a - i)
@@ -863,12 +894,12 @@ def _iterate(step: Callable, results: int, *state: np.ndarray) -> tuple[np.ndarr
 
 
 def _gamma_by_fraction(a: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    q = a * _gamma_front(a, x) * _gamma_fraction(a, x)[0]
+    q = a * _gamma_front(a, x) * _gamma_fraction(a, x)
     return 1 - q, q
 
 
 def _gamma_grad_by_fraction(a: np.ndarray, x: np.ndarray) -> np.ndarray:
-    value, slope = _gamma_fraction(a, x)
+    value, slope = _gamma_fraction_slope(a, x)
     return x * value * (np.log(x) - _digamma(_DIGAMMA_DOUBLE, a) + slope)
 
 
@@ -940,8 +971,11 @@ def betainc(a: Any, b: Any, x: Any) -> Any:
 
 def _betainc(a: np.ndarray, b: np.ndarray, x: np.ndarray, out: Any = None) -> np.ndarray:
     proper = (a > 0) & (b > 0) & np.isfinite(a) & np.isfinite(b)
+    inside = (x > 0) & (x < 1)
     y = np.where(proper & (x == 0), 0.0, np.where(proper & (x == 1), 1.0, np.nan))
-    proper &= (x > 0) & (x < 1)
+    y[inside & (((a > 0) & (b == 0)) | ((a == np.inf) & (b < np.inf)))] = 0
+    y[inside & (((a == 0) & (b > 0)) | ((b == np.inf) & (a < np.inf)))] = 1
+    proper &= inside
     upper = x > (a + 1) / (a + b + 2)
     upper &= (b > 0.1) | (x > 0.999)  # the complement of nearly 1 would lose digits; the fraction converges, if slower
     _patch(y, proper & ~upper, lambda a, b, x: _beta_lower(a, b, x, 1 - x), a, b, x)
@@ -1081,6 +1115,7 @@ def _bessel_near(order: int, scaled: bool, a: np.ndarray) -> np.ndarray:
 
 
 def _bessel_far(order: int, scaled: bool, a: np.ndarray) -> np.ndarray:
+    a = a if scaled else np.minimum(a, 800.0)  # enough to overflow; inf would make 0 * inf
     y = (_I1_FAR if order else _I0_FAR)(16 / a - 1) / np.sqrt(a)
     if scaled:
         return y
@@ -1126,6 +1161,7 @@ def _expi(x: np.ndarray, out: np.ndarray) -> np.ndarray:
 
 
 def _expi_far(x: np.ndarray) -> np.ndarray:
+    x = np.minimum(x, 800.0)  # enough to overflow; inf would make 0 * inf
     y = np.empty_like(x)
     _patch(y, x <= 12, lambda x: _EXPI_6(24 / x - 3), x)
     _patch(y, (x > 12) & (x <= 24), lambda x: _EXPI_12(48 / x - 3), x)
@@ -1153,13 +1189,13 @@ def spence(x: Any) -> Any:
 def _spence(x: np.ndarray, out: np.ndarray) -> np.ndarray:
     y = np.full_like(x, np.nan)
     _patch(y, (x >= 0.5) & (x <= 2), lambda x: _debye(0 - np.log(x)), x)
-    _patch(y, (x > 0) & (x < 0.5), _spence_near_zero, x)
+    _patch(y, (x >= 0) & (x < 0.5), _spence_near_zero, x)
     _patch(y, x > 2, lambda x: -0.5 * np.log(x) ** 2 - _spence_near_zero(1 / x), x)
-    y[x == 0] = math.pi**2 / 6
     return y
 
 
 def _spence_near_zero(x: np.ndarray) -> np.ndarray:
+    x = np.maximum(x, 1e-300)
     log_rest = np.log1p(-x)
     return math.pi**2 / 6 - np.log(x) * log_rest - _debye(-log_rest)
 
