@@ -58,6 +58,11 @@ def type_checking_only(tree: ast.Module) -> set[ast.AST]:
     return guarded
 
 
+def is_module(dotted: str) -> bool:
+    path = ROOT.parent / dotted.replace(".", "/")
+    return path.with_suffix(".py").exists() or (path / "__init__.py").exists()
+
+
 def imports(path: pathlib.Path):
     tree = ast.parse(path.read_text())
     guarded = type_checking_only(tree)
@@ -71,7 +76,7 @@ def imports(path: pathlib.Path):
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
             module = node.module or ""
-            names = [f"fnets.{a.name}" for a in node.names] if module == "fnets" else [module]
+            names = [f"{module}.{a.name}" if is_module(f"{module}.{a.name}") else module for a in node.names]
         else:
             continue
         for name in names:
