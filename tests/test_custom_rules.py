@@ -1,0 +1,253 @@
+"""custom_vjp, custom_jvp, closure_convert, checkpoint: the rule is used, under every transformation, and to second order."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import fnets
+import fnets.numpy as fnp
+from fnets import lax
+
+X = np.array([0.3, -0.6, 0.9])
+XS = np.stack([X, 2 * X])
+
+
+def make_vjp():
+    @fnets.custom_vjp
+    def f(x, w):
+        return fnp.sin(x) * w
+
+    # the rule lies by a factor of 3, so that a test can tell whether it was used
+    f.defvjp(lambda x, w: (fnp.sin(x) * w, (x, w)), lambda r, ct: (3 * ct * fnp.cos(r[0]) * r[1], ct * fnp.sin(r[0])))
+    return f
+
+
+def make_jvp():
+    @fnets.custom_jvp
+    def f(x, w):
+        return fnp.sin(x) * w
+
+    @f.defjvp
+    def rule(primals, tangents):
+        (x, w), (tx, tw) = primals, tangents
+        return f(x, w), 3 * tx * fnp.cos(x) * w + tw * fnp.sin(x)
+
+    return f
+
+
+BOTH = pytest.mark.parametrize("make", [make_vjp, make_jvp])
+
+
+@BOTH
+def test_first_order(make):
+    f = make()
+    w = X + 1
+    np.testing.assert_allclose(f(X, w), np.sin(X) * w)
+    g = lambda f: fnets.grad(lambda x, w: fnp.sum(f(x, w)), (0, 1))  # noqa: E731
+    expected = (3 * np.cos(X) * w, np.sin(X))
+    for gradient in (g(f), fnets.jit(g(f)), g(fnets.jit(f)), g(fnets.jit(fnets.jit(f)))):
+        for a, b in zip(gradient(X, w), expected):
+            np.testing.assert_allclose(a, b)
+    np.testing.assert_allclose(fnets.vmap(f, (0, None))(XS, w), np.sin(XS) * w)
+    batched = fnets.vmap(g(f), (0, None))(XS, w)
+    np.testing.assert_allclose(batched[0], 3 * np.cos(XS) * w)
+    np.testing.assert_allclose(batched[1], np.sin(XS))
+    over = fnets.grad(lambda x, w: fnp.sum(fnets.vmap(f, (0, None))(x, w)), (0, 1))(XS, w)
+    np.testing.assert_allclose(over[0], 3 * np.cos(XS) * w)
+    np.testing.assert_allclose(over[1], np.sin(XS).sum(0))
+    np.testing.assert_allclose(fnets.jit(fnets.vmap(g(fnets.jit(f)), (0, None)))(XS, w)[0], 3 * np.cos(XS) * w)
+
+
+@BOTH
+def test_second_order_differentiates_the_rule(make):
+    f = make()
+    w = X + 1
+    h = fnets.grad(lambda x: fnp.sum(fnets.grad(lambda x: fnp.sum(f(x, w)))(x)))
+    for hh in (h, fnets.jit(h), fnets.grad(fnets.jit(lambda x: fnp.sum(fnets.grad(lambda x: fnp.sum(f(x, w)))(x))))):
+        np.testing.assert_allclose(hh(X), -3 * np.sin(X) * w)
+
+
+@BOTH
+def test_alive_under_scan_cond_and_checkpoint(make):
+    f = make()
+
+    def by_scan(x):
+        return lax.scan(lambda c, e: (c + fnp.sum(f(e, 1.0)), None), 0.0, x)[0]
+
+    np.testing.assert_allclose(fnets.grad(by_scan)(X), 3 * np.cos(X))
+    np.testing.assert_allclose(fnets.jit(fnets.grad(by_scan))(X), 3 * np.cos(X))
+    by_cond = fnets.jit(lambda p, x: fnp.sum(lax.cond(p, lambda x: f(x, 1.0), lambda x: x, x)))
+    np.testing.assert_allclose(fnets.grad(by_cond, 1)(True, X), 3 * np.cos(X))
+    np.testing.assert_allclose(
+        fnets.grad(lambda x: fnp.sum(fnets.checkpoint(lambda x: f(x, 1.0))(x)))(X), 3 * np.cos(X)
+    )
+
+
+def test_forward_mode():
+    f = make_jvp()
+    out, t = fnets.jvp(f, (X, X + 1), (np.ones(3), np.zeros(3)))
+    np.testing.assert_allclose(t, 3 * np.cos(X) * (X + 1))
+    np.testing.assert_allclose(fnets.jvp(fnets.jit(f), (X, X + 1), (np.ones(3), np.zeros(3)))[1], t)
+    np.testing.assert_allclose(fnets.jacfwd(lambda x: f(x, 1.0))(X), np.diag(3 * np.cos(X)))
+    with pytest.raises(TypeError, match="custom_jvp"):
+        fnets.jvp(lambda x: make_vjp()(x, 1.0), (X,), (X,))
+
+
+def test_control_flow_on_values_inside():
+    @fnets.custom_vjp
+    def f(x):
+        return x * 2 if x > 0 else -x
+
+    f.defvjp(lambda x: (f(x), x > 0), lambda positive, ct: (ct * 20 if positive else ct * -10,))
+    assert fnets.grad(f)(1.0) == 20
+    assert fnets.grad(f)(-1.0) == -10
+
+
+def test_nondiff_argnums_keywords_defaults_trees_and_none():
+    @fnets.custom_vjp
+    def f(p, scale=2.0):
+        return {"y": p["a"] * scale + p["b"][0]}
+
+    f.defvjp(
+        lambda p, scale: (f(p, scale), (p["a"], scale)),
+        lambda r, ct: ({"a": 5 * ct["y"] * r[1], "b": (ct["y"],)}, None),
+    )
+    g = fnets.grad(lambda p: f(p)["y"])({"a": 1.0, "b": (2.0,)})
+    assert g == {"a": 10.0, "b": (1.0,)}
+    assert fnets.grad(lambda p: f(p, scale=3.0)["y"])({"a": 1.0, "b": (2.0,)})["a"] == 15.0
+    assert fnets.grad(lambda s: f({"a": 1.0, "b": (2.0,)}, s)["y"])(3.0) == 0.0
+
+    @fnets.custom_vjp
+    def apply(fun, x):
+        return fun(x)
+
+    apply = fnets.custom_vjp(lambda fun, x: fun(x), nondiff_argnums=(0,))
+    apply.defvjp(lambda fun, x: (fun(x), x), lambda fun, x, ct: (7 * ct,))
+    assert fnets.grad(lambda x: apply(fnp.sin, x))(0.0) == 7.0
+    power = fnets.custom_jvp(lambda x, n: x**n, nondiff_argnums=(1,))
+    power.defjvp(lambda n, primals, tangents: (primals[0] ** n, 100.0 * n * tangents[0]))
+    assert fnets.grad(power)(2.0, 3) == 300.0
+    assert fnets.jit(fnets.grad(power), static_argnums=1)(2.0, 3) == 300.0
+
+
+def test_defjvps():
+    f = fnets.custom_jvp(lambda x, y: x * y)
+    f.defjvps(lambda t, out, x, y: 2 * t * y, None)
+    assert fnets.grad(f, (0, 1))(3.0, 5.0) == (10.0, 0.0)
+
+
+def test_closed_over_values():
+    def outer(w):
+        f = fnets.custom_vjp(lambda x: fnp.sin(x) * w)
+        f.defvjp(lambda x: (fnp.sin(x) * w, x), lambda x, ct: (ct * fnp.cos(x) * w,))
+        return fnets.grad(lambda x: fnp.sum(f(x)))(X)
+
+    np.testing.assert_allclose(fnets.vmap(outer)(np.array([2.0, 3.0])), np.outer([2, 3], np.cos(X)))
+    np.testing.assert_allclose(fnets.jit(outer)(2.0), 2 * np.cos(X))
+    np.testing.assert_allclose(fnets.jacfwd(outer)(2.0), np.cos(X))
+
+    def closes_over_itself(w):
+        f = fnets.custom_vjp(lambda x: x * w)
+        f.defvjp(lambda x: (x * w, None), lambda _, ct: (ct,))
+        return f(w)
+
+    with pytest.raises(TypeError, match="closes over"):
+        fnets.grad(closes_over_itself)(2.0)
+    with pytest.raises(TypeError, match="closes over"):
+        fnets.grad(fnets.jit(closes_over_itself))(2.0)
+
+
+def test_closure_convert():
+    def outer(w):
+        converted, values = fnets.closure_convert(lambda x: x * w, 1.0)
+        assert len(values) == 1
+        return converted(3.0, *values)
+
+    assert fnets.grad(outer)(2.0) == 3.0
+
+
+def test_methods():
+    class Model:
+        @fnets.custom_jvp
+        def f(self, x):
+            return x
+
+    Model.f.defjvp(lambda p, t: (p[1], 9 * t[1]))
+    fnets.tree.register_static(Model)
+    assert fnets.grad(lambda x: Model().f(x))(1.0) == 9.0
+
+
+@pytest.mark.parametrize(
+    "call,words",
+    [
+        (lambda: fnets.custom_vjp(lambda x: x)(1.0), ["defvjp"]),
+        (lambda: fnets.custom_jvp(lambda x: x)(1.0), ["defjvp"]),
+        (lambda: _with(lambda x: x, lambda r, ct: (ct,)), ["forward rule", "pair"]),
+        (lambda: _with(lambda x: (x, None), lambda r, ct: ct), ["backward rule", "tuple"]),
+        (lambda: _with(lambda x: (x, None), lambda r, ct: (ct, ct)), ["backward rule", "1 cotangents"]),
+        (lambda: _with(lambda x: (x, None), lambda r, ct: ({"a": ct},)), ["backward rule", "structure"]),
+        (lambda: _with(lambda x: (x, None), lambda r, ct: (np.zeros(4),)), ["backward rule", "shape", "(4,)"]),
+    ],
+)
+def test_messages(call, words):
+    with pytest.raises((TypeError, ValueError)) as caught:
+        call()
+    text = str(caught.value).partition("\n  at ")[0]
+    for w in words:
+        assert w in text, text
+
+
+def _with(fwd, bwd):
+    f = fnets.custom_vjp(lambda x: x)
+    f.defvjp(fwd, bwd)
+    return fnets.grad(lambda x: fnp.sum(f(x)))(X)
+
+
+# ------------------------------------------------------------------ checkpoint
+
+
+def test_checkpoint_recomputes():
+    runs = []
+
+    @fnets.custom_vjp
+    def counted(x):
+        return fnp.sin(x)
+
+    def fwd(x):
+        runs.append("fwd")
+        return fnp.sin(x), x
+
+    counted.defvjp(fwd, lambda x, ct: (ct * fnp.cos(x),))
+    g = fnets.grad(lambda x: fnp.sum(fnets.checkpoint(counted)(x)))(X)
+    np.testing.assert_allclose(g, np.cos(X))
+    assert runs == ["fwd"]  # only on the way back: going forward ran the plain function
+
+
+def test_checkpoint_saves_only_operands():
+    def block(x):
+        for _ in range(10):
+            x = fnp.sin(x)
+        return x
+
+    def residuals(f):
+        jaxpr = fnets.make_jaxpr(lambda x: fnets.vjp(f, x)[1](x)[0])(X)
+        return sum(e.prim.name == "sin" for e in jaxpr.eqns), jaxpr
+
+    plain, _ = residuals(block)
+    _, with_checkpoint = residuals(fnets.checkpoint(block))
+    assert plain == 10
+    names = [e.prim.name for e in with_checkpoint.eqns]
+    assert names.count("sin") == 10 and "checkpoint" in names or names.count("cos") == 10
+    for f in (fnets.checkpoint(block), fnets.jit(fnets.checkpoint(block)), fnets.checkpoint(fnets.jit(block))):
+        for t in (lambda f: f, fnets.jit):
+            np.testing.assert_allclose(
+                t(fnets.grad(lambda x, f=f: fnp.sum(f(x))))(X), fnets.grad(lambda x: fnp.sum(block(x)))(X)
+            )
+    np.testing.assert_allclose(
+        fnets.hessian(lambda x: fnp.sum(fnets.checkpoint(block)(x)))(X), fnets.hessian(lambda x: fnp.sum(block(x)))(X)
+    )
+    np.testing.assert_allclose(
+        fnets.vmap(fnets.grad(lambda x: fnp.sum(fnets.checkpoint(block)(x))))(XS)[1],
+        fnets.grad(lambda x: fnp.sum(block(x)))(XS[1]),
+    )
