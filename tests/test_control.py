@@ -168,7 +168,7 @@ def test_cond(sign):
 
 def test_cond_batches():
     xs = np.stack([X, -X, 2 * X])
-    close(fnets.vmap(branchy)(xs), [branchy_python(x) for x in xs])
+    close(fnets.vmap(branchy)(xs), np.array([branchy_python(x) for x in xs]))
     close(fnets.vmap(fnets.grad(branchy))(xs), np.stack([numeric_grad(branchy_python, x) for x in xs]), 1e-7)
     f = fnets.vmap(lambda p, x: lax.cond(p, lambda x: x * 2, lambda x: x - 1, x), in_axes=(None, 0))
     close(f(True, xs), xs * 2)
@@ -188,7 +188,7 @@ def test_switch():
         close(lax.switch(i, branches, 3.0), branches[k](3.0))
         close(fnets.jit(lambda i, x: lax.switch(i, branches, x))(i, 3.0), branches[k](3.0))
         close(fnets.jit(fnets.grad(lambda x, i: lax.switch(i, branches, x)))(3.0, i), [1.0, 6.0, -1.0][k])
-    close(fnets.vmap(lambda i: lax.switch(i, branches, 3.0))(np.arange(3)), [3.0, 9.0, -3.0])
+    close(fnets.vmap(lambda i: lax.switch(i, branches, 3.0))(np.arange(3)), np.array([3.0, 9.0, -3.0]))
 
 
 # ------------------------------------------------------------------ while
@@ -240,7 +240,10 @@ def test_fori_loop():
     assert lax.fori_loop(0, 4, lambda i, x: x + i, 0) == 6
     assert lax.fori_loop(3, 3, lambda i, x: x + i, 7) == 7
     close(fnets.jit(lambda n: lax.fori_loop(0, n, lambda i, x: x + i, 0.0))(5), 10.0)
-    close(fnets.vmap(lambda n: lax.fori_loop(0, n, lambda i, x: x + i, 0.0))(np.array([1, 3, 5])), [0.0, 3.0, 10.0])
+    close(
+        fnets.vmap(lambda n: lax.fori_loop(0, n, lambda i, x: x + i, 0.0))(np.array([1, 3, 5])),
+        np.array([0.0, 3.0, 10.0]),
+    )
 
 
 # ------------------------------------------------------------------ messages

@@ -73,14 +73,14 @@ def test_alive_under_scan_cond_and_checkpoint(make):
     f = make()
 
     def by_scan(x):
-        return lax.scan(lambda c, e: (c + fnp.sum(f(e, 1.0)), None), 0.0, x)[0]
+        return lax.scan(lambda c, e: (c + fnp.sum(f(e, fnp.ones_like(e))), None), 0.0, x)[0]
 
     np.testing.assert_allclose(fnets.grad(by_scan)(X), 3 * np.cos(X))
     np.testing.assert_allclose(fnets.jit(fnets.grad(by_scan))(X), 3 * np.cos(X))
-    by_cond = fnets.jit(lambda p, x: fnp.sum(lax.cond(p, lambda x: f(x, 1.0), lambda x: x, x)))
+    by_cond = fnets.jit(lambda p, x: fnp.sum(lax.cond(p, lambda x: f(x, fnp.ones_like(x)), lambda x: x, x)))
     np.testing.assert_allclose(fnets.grad(by_cond, 1)(True, X), 3 * np.cos(X))
     np.testing.assert_allclose(
-        fnets.grad(lambda x: fnp.sum(fnets.checkpoint(lambda x: f(x, 1.0))(x)))(X), 3 * np.cos(X)
+        fnets.grad(lambda x: fnp.sum(fnets.checkpoint(lambda x: f(x, fnp.ones_like(x)))(x)))(X), 3 * np.cos(X)
     )
 
 
@@ -89,7 +89,7 @@ def test_forward_mode():
     out, t = fnets.jvp(f, (X, X + 1), (np.ones(3), np.zeros(3)))
     np.testing.assert_allclose(t, 3 * np.cos(X) * (X + 1))
     np.testing.assert_allclose(fnets.jvp(fnets.jit(f), (X, X + 1), (np.ones(3), np.zeros(3)))[1], t)
-    np.testing.assert_allclose(fnets.jacfwd(lambda x: f(x, 1.0))(X), np.diag(3 * np.cos(X)))
+    np.testing.assert_allclose(fnets.jacfwd(lambda x: f(x, fnp.ones_like(x)))(X), np.diag(3 * np.cos(X)))
     with pytest.raises(TypeError, match="custom_jvp"):
         fnets.jvp(lambda x: make_vjp()(x, 1.0), (X,), (X,))
 
@@ -236,9 +236,10 @@ def test_checkpoint_saves_only_operands():
 
     plain, _ = residuals(block)
     _, with_checkpoint = residuals(fnets.checkpoint(block))
-    assert plain == 10
-    names = [e.prim.name for e in with_checkpoint.eqns]
-    assert names.count("sin") == 10 and "checkpoint" in names or names.count("cos") == 10
+    assert plain == 9  # the tenth is the result, which the pullback does not need
+    assert (
+        sum(e.prim.name == "sin" for e in with_checkpoint.eqns) == 9
+    )  # nothing is saved: all are computed on the way back
     for f in (fnets.checkpoint(block), fnets.jit(fnets.checkpoint(block)), fnets.checkpoint(fnets.jit(block))):
         for t in (lambda f: f, fnets.jit):
             np.testing.assert_allclose(

@@ -39,6 +39,7 @@ class Codegen:
             if type(v) is Var:
                 self.last_use[v] = end
         # roots[v]: the variables whose memory v may share; `alive_until[root]`: the last use of any variable that shares it
+        self.writable: set[Atom] = {jaxpr.invars[k] for k in donated}  # memory of ours, each element once
         self.roots: dict[Var, frozenset[Var]] = {}
         self.alive_until: dict[Var, int] = {}
         for v in (*jaxpr.invars, *jaxpr.constvars):
@@ -51,6 +52,10 @@ class Codegen:
                 frozenset() if e.prim.fresh else frozenset().union(*[self.roots[v] for v in e.invars if type(v) is Var])
             )
             for v in e.outvars:
+                if e.prim.fresh or (
+                    e.prim.kind == "view" and e.prim.name != "broadcast_to" and e.invars[0] in self.writable
+                ):
+                    self.writable.add(v)
                 roots = self.roots[v] = shared | {v}
                 used = self.last_use.get(v, i)
                 for root in roots:
@@ -118,8 +123,8 @@ class Codegen:
                 type(v) is Var
                 and v.aval.shape == aval.shape
                 and v.aval.dtype == aval.dtype
-                and self.roots[v] == {v}
-                and self.alive_until[v] == i
+                and v in self.writable
+                and all([self.alive_until[root] == i for root in self.roots[v]])
             ):
                 return self.name(v)
         return None

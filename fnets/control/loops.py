@@ -36,7 +36,9 @@ def map(f: Callable, xs: Any, *, batch_size: int | None = None) -> Any:
         raise ShapeError("[map] expected xs with a leading axis, got a scalar or nothing.")
     n = shape_of(leaves[0])[0]
     whole = n - n % batch_size
-    blocks = [reshape(slice_in_dim(x, 0, whole, axis=0), (n // batch_size, batch_size, *shape_of(x)[1:])) for x in leaves]
+    blocks = [
+        reshape(slice_in_dim(x, 0, whole, axis=0), (n // batch_size, batch_size, *shape_of(x)[1:])) for x in leaves
+    ]
     out = scan(lambda _, x: (None, vmap(f)(x)), None, tree.unflatten_spec(spec, blocks))[1]
     out = tree.map(lambda y: reshape(y, (whole, *shape_of(y)[2:])), out)
     if whole == n:
@@ -97,6 +99,8 @@ def _interleave(even: Any, odd: Any, axis: int) -> Any:
     """even[0], odd[0], even[1], odd[1], ... along an axis; `even` may be longer by one."""
     m = shape_of(odd)[axis]
     shape = shape_of(odd)
-    paired = concatenate([expand_dims(slice_in_dim(even, 0, m, axis=axis), axis + 1), expand_dims(odd, axis + 1)], axis + 1)
+    paired = concatenate(
+        [expand_dims(slice_in_dim(even, 0, m, axis=axis), axis + 1), expand_dims(odd, axis + 1)], axis + 1
+    )
     merged = reshape(paired, (*shape[:axis], 2 * m, *shape[axis + 1 :]))
     return merged if shape_of(even)[axis] == m else concatenate([merged, slice_in_dim(even, m, None, axis=axis)], axis)

@@ -25,7 +25,7 @@ from fnets.primitives.base import arr, convert, move_dim, zeros_like, zeros_of
 from fnets.primitives.elementwise import add
 from fnets.transforms.jvp import jvp_jaxpr
 from fnets.transforms.staging import check_callable, stage
-from fnets.transforms.vjp import vjp_jaxpr
+from fnets.transforms.vjp import reached, vjp_jaxpr
 from fnets.transforms.vmap import batch_jaxpr
 
 scan_p = Primitive("scan", kind="loop", multi=True)
@@ -147,7 +147,7 @@ def _vjp(
     nc, nk = num_consts, num_carry
     ny = len(jaxpr.outvars) - nk
     flags = _float_carry(jaxpr, [i in set(active) for i in range(len(args))])
-    flags = _carry_fixpoint(flags, nc, nk, lambda f: jvp_jaxpr(jaxpr, f)[1])
+    flags = _carry_fixpoint(flags, nc, nk, lambda f: reached(jaxpr, f))
     wrt = tuple(i for i, f in enumerate(flags) if f)
     fwd, bwd, given = vjp_jaxpr(jaxpr, wrt)
     # where each residual comes from: a constant operand, a stacked x, a stacked y, or a stack of its own

@@ -27,7 +27,7 @@ from fnets.primitives.indexing import dynamic_index_in_dim, dynamic_update_index
 from fnets.primitives.shape import concatenate, slice_in_dim
 from fnets.transforms.jvp import jvp_jaxpr
 from fnets.transforms.staging import check_callable, stage
-from fnets.transforms.vjp import vjp_jaxpr
+from fnets.transforms.vjp import reached, vjp_jaxpr
 from fnets.transforms.vmap import batch_jaxpr
 
 while_p = Primitive(
@@ -171,8 +171,8 @@ def _vjp(
     first_const = cond_nconsts
     flags = [i in set(active) for i in range(first_const, len(args))]
     while True:
-        given = jvp_jaxpr(body_jaxpr, tuple(flags))[1]
-        grown = flags[: len(bc)] + [a or b for a, b in zip(flags[len(bc) :], given)]
+        out = reached(body_jaxpr, flags)
+        grown = flags[: len(bc)] + [a or b for a, b in zip(flags[len(bc) :], out)]
         if grown == flags:
             break
         flags = grown

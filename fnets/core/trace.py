@@ -180,6 +180,16 @@ def check_alive(tracer: Tracer) -> None:
         )
 
 
+def refuse_closure(trace: Trace, outs: Any, op: str) -> None:
+    """Raise if a rule's results still belong to the trace that called it: the rule closed over one of its tracers."""
+    for o in outs:
+        if isinstance(o, Tracer) and o.trace is trace:
+            raise UnexpectedTracerError(
+                f"[{op}] expected a rule that depends on differentiated values through its arguments alone, got one that closes over "
+                f"a value of type {o.aval.str_short()} of {trace.transform}. Pass that value as an argument."
+            )
+
+
 def typeof(x: Any) -> ShapedArray:
     """The aval of an array, tracer, Python scalar, NumPy scalar or `ShapeDtypeStruct`.
 

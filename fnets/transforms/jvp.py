@@ -49,6 +49,7 @@ class JVPTrace(Trace):
                 tangents.append(None)
         out, tangent = prim.jvp(primals, tangents, **params)
         if prim.multi:
+            refuse_closure(self, out, prim.name)
             return [o if t is None else JVPTracer(self, o, t) for o, t in zip(out, tangent)]
         return out if tangent is None else JVPTracer(self, out, tangent)
 

@@ -16,9 +16,9 @@ import numpy as np
 
 from fnets import tree
 from fnets.core.avals import PYTHON_SCALARS, ShapedArray, is_float
-from fnets.core.ir import Jaxpr, eval_jaxpr, weak_memo
+from fnets.core.ir import Jaxpr, Var, eval_jaxpr, weak_memo
 from fnets.core.primitive import Primitive
-from fnets.core.trace import Trace, Tracer, ValueTracer, dtype_of, next_id, shape_of, typeof
+from fnets.core.trace import Trace, Tracer, ValueTracer, dtype_of, next_id, refuse_closure, shape_of, typeof
 from fnets.errors import ArgumentError, DTypeError, ShapeError
 from fnets.primitives.base import convert, owned, zeros_like, zeros_of
 from fnets.primitives.elementwise import add
@@ -82,6 +82,7 @@ class VJPTrace(Trace):
             return out
         if not prim.multi:
             return VJPTracer(self, out, TapeEqn(next_id(), prim, parents, pull, 0))
+        refuse_closure(self, out, prim.name)
         node = TapeEqn(next_id(), prim, parents, pull, len(out))
         return [VJPTracer(self, o, (node, k)) if is_float(dtype_of(o)) else o for k, o in enumerate(out)]
 
@@ -530,6 +531,15 @@ def vjp_jaxpr(jaxpr: Jaxpr, wrt: tuple[int, ...]) -> tuple[Jaxpr, Jaxpr, tuple[b
             backward_jaxpr.outvars,
         )
     return forward, bwd, given
+
+
+def reached(jaxpr: Jaxpr, flags: Sequence[bool]) -> list[bool]:
+    """Which float outputs may depend on the flagged inputs; an equation with a jaxpr inside counts as a whole."""
+    live = {v for v, f in zip(jaxpr.invars, flags) if f and is_float(v.aval.dtype)}
+    for e in jaxpr.eqns:
+        if e.prim.differentiable and any([type(v) is Var and v in live for v in e.invars]):
+            live.update([v for v in e.outvars if is_float(v.aval.dtype)])
+    return [type(v) is Var and v in live for v in jaxpr.outvars]
 
 
 def call_vjp(
