@@ -14,7 +14,7 @@ from fnets import tree
 from fnets.core.avals import is_float
 from fnets.core.ir import Jaxpr, eval_jaxpr, weak_memo
 from fnets.core.primitive import Primitive
-from fnets.core.trace import Trace, ValueTracer, typeof
+from fnets.core.trace import Trace, ValueTracer, refuse_closure, typeof
 from fnets.errors import ArgumentError, DTypeError, ShapeError
 from fnets.primitives.base import convert, owned, zeros_like
 from fnets.transforms.staging import JaxprTrace, check_callable, check_data, leaf_paths, name_of
