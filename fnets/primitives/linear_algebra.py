@@ -69,7 +69,11 @@ def _plan(lhs: tuple[int, ...], rhs: tuple[int, ...], dimension_numbers: Dimensi
         return _outer_plan(lhs, rhs, left, right)
     if lb:
         return _batched_plan(lhs, rhs, left, right, shape)
-    return _inside_plan(lhs, rhs, left, right, shape) or _flat_plan(lhs, rhs, left, right, shape)
+    return (
+        _inside_plan(lhs, rhs, left, right, shape)
+        or _summed_plan(lhs, rhs, left, right)
+        or _flat_plan(lhs, rhs, left, right, shape)
+    )
 
 
 def _outer_plan(lhs: tuple, rhs: tuple, left: tuple, right: tuple) -> Callable[[Any, Any], Any]:
@@ -83,17 +87,38 @@ def _outer_plan(lhs: tuple, rhs: tuple, left: tuple, right: tuple) -> Callable[[
 def _flat_plan(lhs: tuple, rhs: tuple, left: tuple, right: tuple, shape: tuple) -> Callable[[Any, Any], Any]:
     """One product of two matrices; the contracted axes come in the order that lets most operands be reshaped without a copy."""
     (_, lf, lc), (_, rf, rc) = left, right
-    orders = [tuple(sorted(range(len(c)), key=c.__getitem__)) for c in (lc, rc)]
-
-    def copied(order: tuple[int, ...]) -> int:
-        return _copied(lhs, lf, tuple([lc[k] for k in order])) + _copied(rhs, rf, tuple([rc[k] for k in order]))
-
-    order = min(orders, key=copied)
+    order = _contraction_orders(lhs, rhs, left, right)[0][1]
     first = _matrix(lhs, lf, tuple([lc[k] for k in order]))
     second = _matrix(rhs, rf, tuple([rc[k] for k in order]))
     if len(lf) <= 1 and len(rf) <= 1:
         return lambda a, b: first(a).dot(second(b).T)
     return lambda a, b: first(a).dot(second(b).T).reshape(shape)
+
+
+def _contraction_orders(lhs: tuple, rhs: tuple, left: tuple, right: tuple) -> list[tuple[int, tuple[int, ...]]]:
+    """(elements to copy, order of the contracted axes) for lhs's and for rhs's own order, the better first."""
+    (_, lf, lc), (_, rf, rc) = left, right
+    orders = [tuple(sorted(range(len(c)), key=c.__getitem__)) for c in (lc, rc)]
+    return sorted(
+        [(_copied(lhs, lf, tuple([lc[k] for k in o])) + _copied(rhs, rf, tuple([rc[k] for k in o])), o) for o in orders]
+    )
+
+
+def _summed_plan(lhs: tuple, rhs: tuple, left: tuple, right: tuple) -> Callable[[Any, Any], Any] | None:
+    """Both operands have a contracted axis in front: multiply batch by batch and add up, where that touches less than making matrices."""
+    (_, lf, lc), (_, rf, rc) = left, right
+    if len(lc) == 1 or not any([i == j == 0 for i, j in zip(lc, rc)]):
+        return None
+    if lhs[0] * _size(lhs, lf) * _size(rhs, rf) > _contraction_orders(lhs, rhs, left, right)[0][0]:
+        return None
+    rest = tuple([tuple([i for i in c if i]) for c in (lc, rc)])
+    batches = _plan(lhs, rhs, (rest, ((0,), (0,))))
+
+    def summed(a: Any, b: Any) -> Any:
+        products = batches(a, b)
+        return np.add.reduce(products, 0, products.dtype)
+
+    return summed
 
 
 def _matrix(shape: tuple[int, ...], free: tuple[int, ...], contract: tuple[int, ...]) -> Callable[[Any], Any]:
