@@ -16,8 +16,32 @@ from fnets.core.avals import ShapedArray, is_float
 from fnets.core.primitive import Primitive
 from fnets.core.trace import dtype_of, shape_of
 from fnets.errors import ArgumentError, DTypeError, IndexingError, ShapeError
-from fnets.primitives.base import arr, broadcast_to, convert, inverse_permutation, move_dim, reshape, transpose, zeros_like
-from fnets.primitives.elementwise import add, broadcast_shapes, clamp, div, eq, ge, gt, logical_and, lt, maximum, mul, remainder, select, sub
+from fnets.primitives.base import (
+    arr,
+    broadcast_to,
+    convert,
+    inverse_permutation,
+    move_dim,
+    reshape,
+    transpose,
+    zeros_like,
+)
+from fnets.primitives.elementwise import (
+    add,
+    broadcast_shapes,
+    clamp,
+    div,
+    eq,
+    ge,
+    gt,
+    logical_and,
+    lt,
+    maximum,
+    mul,
+    remainder,
+    select,
+    sub,
+)
 from fnets.primitives.scatter_kernels import index_tuple, out_of_range, placement, scatter_into
 
 Axes = tuple[int, ...]
@@ -51,7 +75,12 @@ def gathered_shape(shape: tuple[int, ...], index_shape: tuple[int, ...], axes: A
     return (*rest[:pos], *index_shape, *rest[pos:])
 
 
-def _common_shape(indices: Sequence[Any]) -> tuple[int, ...]:
+def common_index_shape(indices: Sequence[Any]) -> tuple[int, ...]:
+    """The shape that index arrays broadcast to.
+
+    >>> common_index_shape([np.zeros((2, 1), int), np.zeros(3, int)])
+    (2, 3)
+    """
     if len(indices) == 1:
         return shape_of(indices[0])
     try:
@@ -66,9 +95,13 @@ def _common_shape(indices: Sequence[Any]) -> tuple[int, ...]:
 def _check_indices(op: str, ndim: int, indices: Sequence[ShapedArray], axes: Axes) -> None:
     for i in indices:
         if i.dtype.kind not in "iu":
-            raise IndexingError(f"[{op}] expected arrays used as indices to be of integer (or boolean) type, got {i.dtype.name}. Use i.astype('int32').")
+            raise IndexingError(
+                f"[{op}] expected arrays used as indices to be of integer (or boolean) type, got {i.dtype.name}. Use i.astype('int32')."
+            )
     if list(axes) != sorted(set(axes)) or len(axes) != len(indices) or not axes or not 0 <= axes[0] <= axes[-1] < ndim:
-        raise ArgumentError(f"[{op}] expected one index array for each of the ascending axes {axes} of an array with {ndim} axes, got {len(indices)}.")
+        raise ArgumentError(
+            f"[{op}] expected one index array for each of the ascending axes {axes} of an array with {ndim} axes, got {len(indices)}."
+        )
 
 
 def _batched_indices(size: int, indices: Sequence[Any], dims: Sequence[int | None], index_ndim: int) -> list[Any]:
@@ -91,7 +124,7 @@ def _shift(axes: Axes) -> Axes:
     return tuple([a + 1 for a in axes])
 
 
-def _move_block(x: Any, src: int, dst: int, width: int) -> Any:
+def move_block(x: Any, src: int, dst: int, width: int) -> Any:
     """Move `width` neighbouring dimensions from position src to dst."""
     if src == dst or width == 0:
         return x
@@ -119,7 +152,7 @@ def _gather_impl(x: Any, *indices: Any, axes: Axes, unique: bool) -> Any:
 
 def _gather_abstract(x: ShapedArray, *indices: ShapedArray, axes: Axes, unique: bool) -> ShapedArray:
     _check_indices("getitem", x.ndim, indices, axes)
-    return ShapedArray(gathered_shape(x.shape, _common_shape(indices), axes), x.dtype)
+    return ShapedArray(gathered_shape(x.shape, common_index_shape(indices), axes), x.dtype)
 
 
 def _gather_jvp(primals: Sequence, tangents: Sequence, axes: Axes, unique: bool) -> tuple:
@@ -150,10 +183,16 @@ def _gather_batch(size: int, vals: Sequence, dims: Sequence, axes: Axes, unique:
         return gather_p.bind(x, *indices, axes=axes, unique=False), pos
     x = move_dim(x, dims[0], 0, size)
     out = gather_p.bind(x, iota_along(size, index_ndim + 1, 0), *indices, axes=(0, *_shift(axes)), unique=unique)
-    return _move_block(out, 1, pos + 1, index_ndim), 0
+    return move_block(out, 1, pos + 1, index_ndim), 0
 
 
-gather_p.impl, gather_p.abstract, gather_p.jvp, gather_p.vjp, gather_p.batch = _gather_impl, _gather_abstract, _gather_jvp, _gather_vjp, _gather_batch
+gather_p.impl, gather_p.abstract, gather_p.jvp, gather_p.vjp, gather_p.batch = (
+    _gather_impl,
+    _gather_abstract,
+    _gather_jvp,
+    _gather_vjp,
+    _gather_batch,
+)
 
 # gather_transpose(u, *indices): the array of `shape` that holds, at each position, the sum of the updates with that index
 gather_transpose_p = Primitive("gather_transpose", fresh=True)
@@ -167,16 +206,20 @@ def _gather_transpose_impl(u: Any, *indices: Any, shape: tuple[int, ...], axes: 
     return scatter_into(out, np.asarray(u), indices, axes, "add", False, unique)
 
 
-def _gather_transpose_abstract(u: ShapedArray, *indices: ShapedArray, shape: tuple[int, ...], axes: Axes, unique: bool) -> ShapedArray:
+def _gather_transpose_abstract(
+    u: ShapedArray, *indices: ShapedArray, shape: tuple[int, ...], axes: Axes, unique: bool
+) -> ShapedArray:
     _check_indices("scatter_add", len(shape), indices, axes)
     _check_updates("scatter_add", u.shape, shape, indices, axes)
     return ShapedArray(shape, u.dtype)
 
 
 def _check_updates(op: str, got: tuple[int, ...], shape: tuple[int, ...], indices: Sequence[Any], axes: Axes) -> None:
-    expected = gathered_shape(shape, _common_shape(indices), axes)
+    expected = gathered_shape(shape, common_index_shape(indices), axes)
     if got != expected:
-        raise ShapeError(f"[{op}] expected updates of the shape {expected} that the index selects from {shape}, got {got}. Broadcast them first.")
+        raise ShapeError(
+            f"[{op}] expected updates of the shape {expected} that the index selects from {shape}, got {got}. Broadcast them first."
+        )
 
 
 def _gather_transpose_jvp(primals: Sequence, tangents: Sequence, **params: Any) -> tuple:
@@ -185,7 +228,9 @@ def _gather_transpose_jvp(primals: Sequence, tangents: Sequence, **params: Any) 
     return out, None if t is None else gather_transpose_p.bind(t, *primals[1:], **params)
 
 
-def _gather_transpose_vjp(active: Sequence[int], u: Any, *indices: Any, shape: tuple[int, ...], axes: Axes, unique: bool) -> tuple:
+def _gather_transpose_vjp(
+    active: Sequence[int], u: Any, *indices: Any, shape: tuple[int, ...], axes: Axes, unique: bool
+) -> tuple:
     out = gather_transpose_p.bind(u, *indices, shape=shape, axes=axes, unique=unique)
     return out, lambda ct: (gather_p.bind(ct, *indices, axes=axes, unique=unique),)
 
@@ -195,10 +240,12 @@ def _batched_updates(size: int, u: Any, dim: int | None, indices_batched: bool, 
     adjacent = axes[-1] - axes[0] == len(axes) - 1
     if not indices_batched:
         return move_dim(u, dim, 0 if adjacent else index_ndim, size)
-    return _move_block(move_dim(u, dim, 0, size), placement(axes) + 1, 1, index_ndim)
+    return move_block(move_dim(u, dim, 0, size), placement(axes) + 1, 1, index_ndim)
 
 
-def _gather_transpose_batch(size: int, vals: Sequence, dims: Sequence, shape: tuple[int, ...], axes: Axes, unique: bool) -> tuple:
+def _gather_transpose_batch(
+    size: int, vals: Sequence, dims: Sequence, shape: tuple[int, ...], axes: Axes, unique: bool
+) -> tuple:
     u, *indices = vals
     index_ndim = _index_ndim(indices, dims[1:])
     batched = any([d is not None for d in dims[1:]])
@@ -211,7 +258,11 @@ def _gather_transpose_batch(size: int, vals: Sequence, dims: Sequence, shape: tu
 
 
 gather_transpose_p.impl, gather_transpose_p.abstract = _gather_transpose_impl, _gather_transpose_abstract
-gather_transpose_p.jvp, gather_transpose_p.vjp, gather_transpose_p.batch = _gather_transpose_jvp, _gather_transpose_vjp, _gather_transpose_batch
+gather_transpose_p.jvp, gather_transpose_p.vjp, gather_transpose_p.batch = (
+    _gather_transpose_jvp,
+    _gather_transpose_vjp,
+    _gather_transpose_batch,
+)
 
 
 # ------------------------------------------------------------------ scatter: set, add, mul, min, max
@@ -236,7 +287,9 @@ def in_place(impl: Callable, inside: Callable) -> Callable:
     """
 
     def reuse(x: Any, *operands: Any, **params: Any) -> Any:
-        if not (x.flags.writeable and x.flags.c_contiguous) or any([np.may_share_memory(x, v) for v in operands if type(v) is np.ndarray]):
+        if not (x.flags.writeable and x.flags.c_contiguous) or any(
+            [np.may_share_memory(x, v) for v in operands if type(v) is np.ndarray]
+        ):
             return impl(x, *operands, **params)
         return inside(x, *operands, **params)
 
@@ -247,12 +300,16 @@ def in_place(impl: Callable, inside: Callable) -> Callable:
     return lower
 
 
-def _scatter_abstract(x: ShapedArray, u: ShapedArray, *indices: ShapedArray, axes: Axes, op: str, drop: bool, unique: bool) -> ShapedArray:
+def _scatter_abstract(
+    x: ShapedArray, u: ShapedArray, *indices: ShapedArray, axes: Axes, op: str, drop: bool, unique: bool
+) -> ShapedArray:
     name = "scatter" if op == "set" else f"scatter_{op}"
     _check_indices(name, x.ndim, indices, axes)
     _check_updates(name, u.shape, x.shape, indices, axes)
     if x.dtype != u.dtype:
-        raise DTypeError(f"[{name}] expected updates of dtype {x.dtype.name}, as the array, got {u.dtype.name}. Use updates.astype(...).")
+        raise DTypeError(
+            f"[{name}] expected updates of dtype {x.dtype.name}, as the array, got {u.dtype.name}. Use updates.astype(...)."
+        )
     return ShapedArray(x.shape, x.dtype)
 
 
@@ -260,7 +317,15 @@ class _Use:
     """One use of scatter: its values, and what its derivatives are made of."""
 
     def __init__(self, x: Any, u: Any, indices: Sequence[Any], axes: Axes, op: str, drop: bool, unique: bool):
-        self.x, self.u, self.indices, self.axes, self.op, self.drop, self.unique = x, u, tuple(indices), axes, op, drop, unique
+        self.x, self.u, self.indices, self.axes, self.op, self.drop, self.unique = (
+            x,
+            u,
+            tuple(indices),
+            axes,
+            op,
+            drop,
+            unique,
+        )
 
     def scatter(self, x: Any, u: Any, op: str) -> Any:
         return scatter_p.bind(x, u, *self.indices, axes=self.axes, op=op, drop=self.drop, unique=self.unique)
@@ -269,11 +334,13 @@ class _Use:
         """x at the indices, 0 for those that are left out."""
         if not self.drop:
             return gather_p.bind(x, *self.indices, axes=self.axes, unique=self.unique)
-        return index_gather(x, self.indices, self.axes, mode="fill", fill_value=0, wrap_negative=False, unique=self.unique)
+        return index_gather(
+            x, self.indices, self.axes, mode="fill", fill_value=0, wrap_negative=False, unique=self.unique
+        )
 
     def winners(self) -> Any:
         """1 for the updates that are the last at their position, else 0; None if all are."""
-        index_shape = _common_shape(self.indices)
+        index_shape = common_index_shape(self.indices)
         count = 1
         for n in index_shape:
             count *= n
@@ -386,7 +453,13 @@ def _scatter_batch(size: int, vals: Sequence, dims: Sequence, axes: Axes, op: st
     return scatter_p.bind(x, u, *indices, axes=axes, op=op, drop=drop, unique=unique), 0
 
 
-scatter_p.impl, scatter_p.abstract, scatter_p.jvp, scatter_p.vjp, scatter_p.batch = _scatter_impl, _scatter_abstract, _scatter_jvp, _scatter_vjp, _scatter_batch
+scatter_p.impl, scatter_p.abstract, scatter_p.jvp, scatter_p.vjp, scatter_p.batch = (
+    _scatter_impl,
+    _scatter_abstract,
+    _scatter_jvp,
+    _scatter_vjp,
+    _scatter_batch,
+)
 scatter_p.lower["numpy"] = in_place(_scatter_impl, _scatter_inside)
 
 
@@ -412,7 +485,9 @@ def as_mode(mode: Any, op: str) -> str:
     """
     name = mode.name.lower() if hasattr(mode, "name") else mode
     if name not in _MODES:
-        raise ArgumentError(f"[{op}] expected mode to be 'clip', 'fill', 'drop', 'wrap', 'promise_in_bounds' or None, got {mode!r}.")
+        raise ArgumentError(
+            f"[{op}] expected mode to be 'clip', 'fill', 'drop', 'wrap', 'promise_in_bounds' or None, got {mode!r}."
+        )
     return _MODES[name]
 
 
@@ -459,7 +534,15 @@ def default_fill(dtype: np.dtype) -> Any:
 
 
 def index_gather(
-    x: Any, indices: Sequence[Any], axes: Axes, *, mode: Any = None, fill_value: Any = None, unique: bool = False, wrap_negative: bool = True, op: str = "getitem"
+    x: Any,
+    indices: Sequence[Any],
+    axes: Axes,
+    *,
+    mode: Any = None,
+    fill_value: Any = None,
+    unique: bool = False,
+    wrap_negative: bool = True,
+    op: str = "getitem",
 ) -> Any:
     """x[...] with integer arrays at `axes`. mode: "raise" (None), "clip", "wrap" or "fill", by which `fill_value` stands where an index is out of range."""
     mode = as_mode(mode, op)
@@ -470,7 +553,7 @@ def index_gather(
         return gather_p.bind(x, *indices, axes=axes, unique=unique and mode == "raise")
     dtype = dtype_of(x)
     fill = np.asarray(default_fill(dtype) if fill_value is None else fill_value).astype(dtype)[()]
-    index_shape = _common_shape(indices)
+    index_shape = common_index_shape(indices)
     if 0 in sizes:
         return broadcast_to(fill, gathered_shape(shape, index_shape, axes))
     valid = in_range(indices, sizes)
@@ -486,12 +569,23 @@ def fill_invalid(out: Any, valid: Any, fill: Any, pos: int) -> Any:
 
 
 def index_scatter(
-    x: Any, updates: Any, indices: Sequence[Any], axes: Axes, op: str, *, mode: Any = None, unique: bool = False, wrap_negative: bool = True, name: str = "scatter"
+    x: Any,
+    updates: Any,
+    indices: Sequence[Any],
+    axes: Axes,
+    op: str,
+    *,
+    mode: Any = None,
+    unique: bool = False,
+    wrap_negative: bool = True,
+    name: str = "scatter",
 ) -> Any:
     """A copy of x with updates, of the shape of x[...] and of its dtype, set or combined by `op` at integer arrays at `axes`."""
     mode = as_mode(mode, name)
     indices = _resolved(indices, [shape_of(x)[a] for a in axes], mode, wrap_negative)
-    return scatter_p.bind(x, updates, *indices, axes=axes, op=op, drop=mode == "drop", unique=unique and mode in ("raise", "drop"))
+    return scatter_p.bind(
+        x, updates, *indices, axes=axes, op=op, drop=mode == "drop", unique=unique and mode in ("raise", "drop")
+    )
 
 
 # ------------------------------------------------------------------ gathers of a known form
@@ -537,7 +631,9 @@ def window_plan(
     return axes, indices, (*batch, *[gathered.index(a) for a in sorted([*rest, *windowed])])
 
 
-def gather_windows(x: Any, starts: Mapping[int, Any], sizes: Sequence[int], collapsed: Sequence[int] = (), batch_ndim: int = 1) -> Any:
+def gather_windows(
+    x: Any, starts: Mapping[int, Any], sizes: Sequence[int], collapsed: Sequence[int] = (), batch_ndim: int = 1
+) -> Any:
     """Windows of x as (batch..., window...); arguments as `window_plan`, the starts in range."""
     axes, indices, order = window_plan(len(shape_of(x)), starts, sizes, collapsed, batch_ndim)
     return transpose(gather_p.bind(x, *indices, axes=axes, unique=False), order)
@@ -556,4 +652,6 @@ def scatter_windows(
 ) -> Any:
     """A copy of x with windows, given as (batch..., window...), set or combined by `op`; the counterpart of `gather_windows`."""
     axes, indices, order = window_plan(len(shape_of(x)), starts, sizes, collapsed, batch_ndim)
-    return scatter_p.bind(x, transpose(updates, inverse_permutation(order)), *indices, axes=axes, op=op, drop=drop, unique=unique)
+    return scatter_p.bind(
+        x, transpose(updates, inverse_permutation(order)), *indices, axes=axes, op=op, drop=drop, unique=unique
+    )

@@ -19,7 +19,18 @@ from fnets.core.avals import ShapedArray, is_float
 from fnets.core.primitive import Primitive
 from fnets.core.trace import Tracer, dtype_of, shape_of, typeof
 from fnets.errors import DTypeError, IndexingError, ShapeError
-from fnets.primitives.base import arr, as_axis, as_shape, broadcast_to, convert, linear, move_dim, reshape, zeros_like, zeros_of
+from fnets.primitives.base import (
+    arr,
+    as_axis,
+    as_shape,
+    broadcast_to,
+    convert,
+    linear,
+    move_dim,
+    reshape,
+    zeros_like,
+    zeros_of,
+)
 from fnets.primitives.elementwise import add, clamp, lt, maximum, select
 from fnets.primitives.gather import gather_windows, in_place, iota_along, scatter_windows
 from fnets.primitives.shape import slice_p
@@ -169,7 +180,9 @@ def _place_abstract(a: ShapedArray, spec: Spec, shape: tuple[int, ...]) -> Shape
 
 def _check_update(op: str, got: tuple[int, ...], expected: tuple[int, ...]) -> None:
     if got != expected:
-        raise ShapeError(f"[{op}] expected values of the shape {expected} that the index selects, got {got}. Broadcast them first.")
+        raise ShapeError(
+            f"[{op}] expected values of the shape {expected} that the index selects, got {got}. Broadcast them first."
+        )
 
 
 def _place_batch(size: int, vals: Sequence, dims: Sequence, spec: Spec, shape: tuple[int, ...]) -> tuple:
@@ -201,7 +214,9 @@ def _update_in(out: Any, values: Any, spec: Spec, op: str) -> Any:
 def _update_abstract(x: ShapedArray, values: ShapedArray, spec: Spec, op: str) -> ShapedArray:
     _check_update("at.set" if op == "set" else "at.add", values.shape, spec_shape(x.shape, spec))
     if x.dtype != values.dtype:
-        raise DTypeError(f"[at.{op}] expected values of dtype {x.dtype.name}, as the array, got {values.dtype.name}. Use values.astype(...).")
+        raise DTypeError(
+            f"[at.{op}] expected values of dtype {x.dtype.name}, as the array, got {values.dtype.name}. Use values.astype(...)."
+        )
     return ShapedArray(x.shape, x.dtype)
 
 
@@ -224,7 +239,14 @@ def _update_vjp(active: Sequence[int], x: Any, values: Any, spec: Spec, op: str)
     aval = typeof(values)
 
     def pull(ct: Any) -> list:
-        return [getitem_spec(ct, spec) if i else ct if op == "add" else update_p.bind(ct, zeros_of(aval), spec=spec, op="set") for i in active]
+        return [
+            getitem_spec(ct, spec)
+            if i
+            else ct
+            if op == "add"
+            else update_p.bind(ct, zeros_of(aval), spec=spec, op="set")
+            for i in active
+        ]
 
     return out, pull
 
@@ -234,15 +256,19 @@ def _update_batch(size: int, vals: Sequence, dims: Sequence, spec: Spec, op: str
     return update_p.bind(x, values, spec=((0, size, 1), *spec), op=op), 0
 
 
-update_p.impl, update_p.abstract, update_p.jvp, update_p.vjp, update_p.batch = _update_impl, _update_abstract, _update_jvp, _update_vjp, _update_batch
+update_p.impl, update_p.abstract, update_p.jvp, update_p.vjp, update_p.batch = (
+    _update_impl,
+    _update_abstract,
+    _update_jvp,
+    _update_vjp,
+    _update_batch,
+)
 update_p.lower["numpy"] = in_place(_update_impl, _update_in)
 
 
 def update_spec(x: Any, values: Any, spec: Spec, op: str = "set") -> Any:
     """A copy of `x` with `values` set at a spec, or added there; values of the selected shape and of the dtype of `x`."""
-    if spec:
-        return update_p.bind(x, values, spec=spec, op=op)
-    return values if op == "set" else add(x, values)
+    return update_p.bind(x, values, spec=spec, op=op)
 
 
 # ------------------------------------------------------------------ dynamic_slice
@@ -279,10 +305,14 @@ def _dynamic_slice_abstract(x: ShapedArray, *starts: ShapedArray, slice_sizes: t
 
 def _check_starts(op: str, shape: tuple[int, ...], starts: Sequence[ShapedArray]) -> None:
     if len(starts) != len(shape):
-        raise ShapeError(f"[{op}] expected one start index for each axis of shape {shape}, got {len(starts)}. Pass 0 for axes taken from the start.")
+        raise ShapeError(
+            f"[{op}] expected one start index for each axis of shape {shape}, got {len(starts)}. Pass 0 for axes taken from the start."
+        )
     for s in starts:
         if s.shape != () or s.dtype.kind not in "iu":
-            raise IndexingError(f"[{op}] expected scalar integer start indices, got {s.str_short(False)}. Use start.astype('int32').")
+            raise IndexingError(
+                f"[{op}] expected scalar integer start indices, got {s.str_short(False)}. Use start.astype('int32')."
+            )
 
 
 def _dynamic_slice_jvp(primals: Sequence, tangents: Sequence, slice_sizes: tuple[int, ...]) -> tuple:
@@ -336,7 +366,11 @@ def _with_batch(starts: dict[int, Any], size: int) -> dict[int, Any]:
     return {0: iota_along(size, 1, 0), **{k + 1: _spread(s, size) for k, s in starts.items()}}
 
 
-dynamic_slice_p.impl, dynamic_slice_p.abstract, dynamic_slice_p.batch = _dynamic_slice_impl, _dynamic_slice_abstract, _dynamic_slice_batch
+dynamic_slice_p.impl, dynamic_slice_p.abstract, dynamic_slice_p.batch = (
+    _dynamic_slice_impl,
+    _dynamic_slice_abstract,
+    _dynamic_slice_batch,
+)
 dynamic_slice_p.jvp, dynamic_slice_p.vjp = _dynamic_slice_jvp, _dynamic_slice_vjp
 
 
@@ -357,9 +391,13 @@ def _dynamic_update_in(out: Any, update: Any, *starts: Any) -> Any:
 def _dynamic_update_slice_abstract(x: ShapedArray, update: ShapedArray, *starts: ShapedArray) -> ShapedArray:
     _check_starts("dynamic_update_slice", x.shape, starts)
     if update.ndim != x.ndim or any([m > n for n, m in zip(x.shape, update.shape)]):
-        raise ShapeError(f"[dynamic_update_slice] expected an update that fits into shape {x.shape}, got {update.shape}. Both have the same axes.")
+        raise ShapeError(
+            f"[dynamic_update_slice] expected an update that fits into shape {x.shape}, got {update.shape}. Both have the same axes."
+        )
     if x.dtype != update.dtype:
-        raise DTypeError(f"[dynamic_update_slice] expected an update of dtype {x.dtype.name}, got {update.dtype.name}. Use update.astype(...).")
+        raise DTypeError(
+            f"[dynamic_update_slice] expected an update of dtype {x.dtype.name}, got {update.dtype.name}. Use update.astype(...)."
+        )
     return ShapedArray(x.shape, x.dtype)
 
 
@@ -380,7 +418,9 @@ def _dynamic_update_slice_vjp(active: Sequence[int], x: Any, update: Any, *start
 
     def pull(ct: Any) -> list:
         return [
-            dynamic_slice_p.bind(ct, *starts, slice_sizes=aval.shape) if i else dynamic_update_slice_p.bind(ct, zeros_of(aval), *starts)
+            dynamic_slice_p.bind(ct, *starts, slice_sizes=aval.shape)
+            if i
+            else dynamic_update_slice_p.bind(ct, zeros_of(aval), *starts)
             for i in active
         ]
 
@@ -393,10 +433,15 @@ def _dynamic_update_slice_batch(size: int, vals: Sequence, dims: Sequence) -> tu
     if all([k is None for k in dims[2:]]):
         return dynamic_update_slice_p.bind(x, update, np.int64(0), *starts), 0
     sizes = shape_of(update)[1:]
-    return scatter_windows(x, update, _with_batch(_clamped(starts, shape_of(x)[1:], sizes), size), (1, *sizes), (0,), unique=True), 0
+    return scatter_windows(
+        x, update, _with_batch(_clamped(starts, shape_of(x)[1:], sizes), size), (1, *sizes), (0,), unique=True
+    ), 0
 
 
-dynamic_update_slice_p.impl, dynamic_update_slice_p.abstract = _dynamic_update_slice_impl, _dynamic_update_slice_abstract
+dynamic_update_slice_p.impl, dynamic_update_slice_p.abstract = (
+    _dynamic_update_slice_impl,
+    _dynamic_update_slice_abstract,
+)
 dynamic_update_slice_p.jvp, dynamic_update_slice_p.vjp = _dynamic_update_slice_jvp, _dynamic_update_slice_vjp
 dynamic_update_slice_p.batch = _dynamic_update_slice_batch
 dynamic_update_slice_p.lower["numpy"] = in_place(_dynamic_update_slice_impl, _dynamic_update_in)
@@ -409,7 +454,9 @@ def _starts(start_indices: Any, negative: bool | Sequence[bool]) -> list[Any]:
     """Scalar starts from a 1-D array or a sequence; where a negative one does not count from the end, it is raised to 0."""
     if isinstance(start_indices, (np.ndarray, Tracer)):
         if len(shape_of(start_indices)) != 1:
-            raise ShapeError(f"[dynamic_slice] expected start_indices of one axis, got shape {shape_of(start_indices)}. Pass a tuple of scalars.")
+            raise ShapeError(
+                f"[dynamic_slice] expected start_indices of one axis, got shape {shape_of(start_indices)}. Pass a tuple of scalars."
+            )
         start_indices = [getitem_p.bind(start_indices, spec=(k,)) for k in range(shape_of(start_indices)[0])]
     starts = [arr(s) for s in start_indices]
     if negative is True:
@@ -418,7 +465,13 @@ def _starts(start_indices: Any, negative: bool | Sequence[bool]) -> list[Any]:
     return [s if f else maximum(s, 0) for s, f in zip(starts, flags, strict=True)]
 
 
-def dynamic_slice(operand: Any, start_indices: Any, slice_sizes: Sequence[int], *, allow_negative_indices: bool | Sequence[bool] = True) -> Any:
+def dynamic_slice(
+    operand: Any,
+    start_indices: Any,
+    slice_sizes: Sequence[int],
+    *,
+    allow_negative_indices: bool | Sequence[bool] = True,
+) -> Any:
     """A window of `operand` of a static size, at a start that may be traced.
 
     Args:
@@ -433,10 +486,14 @@ def dynamic_slice(operand: Any, start_indices: Any, slice_sizes: Sequence[int], 
     >>> dynamic_slice(np.arange(5), (4,), (2,))
     array([3, 4])
     """
-    return dynamic_slice_p.bind(arr(operand), *_starts(start_indices, allow_negative_indices), slice_sizes=as_shape(slice_sizes))
+    return dynamic_slice_p.bind(
+        arr(operand), *_starts(start_indices, allow_negative_indices), slice_sizes=as_shape(slice_sizes)
+    )
 
 
-def dynamic_update_slice(operand: Any, update: Any, start_indices: Any, *, allow_negative_indices: bool | Sequence[bool] = True) -> Any:
+def dynamic_update_slice(
+    operand: Any, update: Any, start_indices: Any, *, allow_negative_indices: bool | Sequence[bool] = True
+) -> Any:
     """A copy of `operand` with a window replaced by `update`; starts as in `dynamic_slice`.
 
     Args:
@@ -458,7 +515,9 @@ def _one_start(start: Any, axis: int, ndim: int, negative: bool) -> list[Any]:
     return starts
 
 
-def dynamic_slice_in_dim(operand: Any, start_index: Any, slice_size: int, axis: int = 0, *, allow_negative_indices: bool = True) -> Any:
+def dynamic_slice_in_dim(
+    operand: Any, start_index: Any, slice_size: int, axis: int = 0, *, allow_negative_indices: bool = True
+) -> Any:
     """`dynamic_slice` along one axis, the others whole.
 
     >>> dynamic_slice_in_dim(np.arange(6).reshape(2, 3), 1, 2, axis=1)
@@ -473,7 +532,9 @@ def dynamic_slice_in_dim(operand: Any, start_index: Any, slice_size: int, axis: 
     return dynamic_slice_p.bind(operand, *starts, slice_sizes=tuple(sizes))
 
 
-def dynamic_index_in_dim(operand: Any, index: Any, axis: int = 0, keepdims: bool = True, *, allow_negative_indices: bool = True) -> Any:
+def dynamic_index_in_dim(
+    operand: Any, index: Any, axis: int = 0, keepdims: bool = True, *, allow_negative_indices: bool = True
+) -> Any:
     """The slice of `operand` at one position of an axis, which stays with length 1 if `keepdims`; the position is moved into range.
 
     >>> dynamic_index_in_dim(np.arange(6).reshape(2, 3), 1, axis=0, keepdims=False)
@@ -489,7 +550,9 @@ def _without(x: Any, axis: int) -> Any:
     return reshape(x, (*shape[:axis], *shape[axis + 1 :]))
 
 
-def dynamic_update_slice_in_dim(operand: Any, update: Any, start_index: Any, axis: int, *, allow_negative_indices: bool = True) -> Any:
+def dynamic_update_slice_in_dim(
+    operand: Any, update: Any, start_index: Any, axis: int, *, allow_negative_indices: bool = True
+) -> Any:
     """`dynamic_update_slice` along one axis, from the start of the others. A scalar update stands for one element.
 
     >>> dynamic_update_slice_in_dim(np.zeros(4), np.ones(2), 1, axis=0)
@@ -504,7 +567,9 @@ def dynamic_update_slice_in_dim(operand: Any, update: Any, start_index: Any, axi
     return dynamic_update_slice_p.bind(operand, update, *_one_start(start_index, axis, ndim, allow_negative_indices))
 
 
-def dynamic_update_index_in_dim(operand: Any, update: Any, index: Any, axis: int, *, allow_negative_indices: bool = True) -> Any:
+def dynamic_update_index_in_dim(
+    operand: Any, update: Any, index: Any, axis: int, *, allow_negative_indices: bool = True
+) -> Any:
     """A copy of `operand` with the slice at one position of an axis replaced; `update` may lack that axis.
 
     >>> dynamic_update_index_in_dim(np.zeros((2, 2)), np.ones(2), 1, axis=0)
@@ -517,7 +582,9 @@ def dynamic_update_index_in_dim(operand: Any, update: Any, index: Any, axis: int
     shape = shape_of(update)
     if len(shape) != ndim:
         if len(shape) != ndim - 1:
-            raise ShapeError(f"[dynamic_update_index_in_dim] expected an update with {ndim} or {ndim - 1} axes, got shape {shape}.")
+            raise ShapeError(
+                f"[dynamic_update_index_in_dim] expected an update with {ndim} or {ndim - 1} axes, got shape {shape}."
+            )
         update = reshape(update, (*shape[:axis], 1, *shape[axis:]))
     return dynamic_update_slice_in_dim(operand, update, index, axis, allow_negative_indices=allow_negative_indices)
 

@@ -54,7 +54,9 @@ def out_of_range(op: str, indices: Sequence[Any], axes: Sequence[int], shape: tu
     return None
 
 
-def scatter_into(out: np.ndarray, updates: Any, indices: Sequence[Any], axes: tuple[int, ...], op: str, drop: bool, unique: bool) -> np.ndarray:
+def scatter_into(
+    out: np.ndarray, updates: Any, indices: Sequence[Any], axes: tuple[int, ...], op: str, drop: bool, unique: bool
+) -> np.ndarray:
     """Set, or combine by op, `updates` into a C-contiguous array, in place.
 
     updates: of the shape of `out[index]`; drop: indices outside [0, n) are left out, negative ones too; unique: no position occurs twice.
@@ -103,7 +105,9 @@ def _axes_first(out: np.ndarray, axes: Sequence[int]) -> np.ndarray:
     return out.transpose([*axes, *[d for d in range(out.ndim) if d not in axes]])
 
 
-def _scatter_valid(out: np.ndarray, updates: Any, indices: Sequence[Any], axes: Sequence[int], op: str, unique: bool, valid: np.ndarray) -> np.ndarray:
+def _scatter_valid(
+    out: np.ndarray, updates: Any, indices: Sequence[Any], axes: Sequence[int], op: str, unique: bool, valid: np.ndarray
+) -> np.ndarray:
     kept = [np.broadcast_to(i, valid.shape)[valid] for i in indices]
     chosen = _front(updates, axes, valid.ndim)[valid]
     if op != "set" and not unique:
@@ -122,7 +126,7 @@ def _set_last(out: np.ndarray, updates: Any, indices: Sequence[Any], axes: Seque
     shape = np.broadcast_shapes(*[np.shape(i) for i in indices])
     flat = [np.ascontiguousarray(np.broadcast_to(i, shape)).reshape(-1) for i in indices]
     rows = _front(updates, axes, len(shape))
-    _axes_first(out, axes)[tuple(flat)] = rows.reshape((-1, *rows.shape[len(shape) :]))
+    _axes_first(out, axes)[tuple(flat)] = rows.reshape((flat[0].size, *rows.shape[len(shape) :]))
     return out
 
 
@@ -134,7 +138,9 @@ def _positions(sizes: Sequence[int], strides: Sequence[int]) -> np.ndarray:
     return out
 
 
-def _combine(ufunc: np.ufunc, out: np.ndarray, updates: Any, indices: Sequence[Any], axes: Sequence[int], front: bool = False) -> None:
+def _combine(
+    ufunc: np.ufunc, out: np.ndarray, updates: Any, indices: Sequence[Any], axes: Sequence[int], front: bool = False
+) -> None:
     """`ufunc.at` for rows. front: the updates have the dimensions of the index arrays first already."""
     index_shape = np.broadcast_shapes(*[np.shape(i) for i in indices])
     error = out_of_range("scatter", indices, axes, out.shape)
@@ -156,10 +162,14 @@ def _combine(ufunc: np.ufunc, out: np.ndarray, updates: Any, indices: Sequence[A
         base = base + i * strides[a]
     base = np.broadcast_to(base, index_shape).reshape(-1)
     columns = _positions([out.shape[d] for d in rest], [strides[d] for d in rest])
-    _combine_rows(ufunc, out.reshape(-1), base, columns, rows.reshape(len(base), len(columns)), bool(rest) and rest[0] > axes[-1])
+    _combine_rows(
+        ufunc, out.reshape(-1), base, columns, rows.reshape(len(base), len(columns)), bool(rest) and rest[0] > axes[-1]
+    )
 
 
-def _combine_rows(ufunc: np.ufunc, flat: np.ndarray, base: np.ndarray, columns: np.ndarray, rows: np.ndarray, adjacent: bool) -> None:
+def _combine_rows(
+    ufunc: np.ufunc, flat: np.ndarray, base: np.ndarray, columns: np.ndarray, rows: np.ndarray, adjacent: bool
+) -> None:
     """Combine row k of `rows` into `flat[base[k] + columns]`; adjacent: the columns are 0, 1, 2, ..."""
     width = len(columns)
     if width == 1:

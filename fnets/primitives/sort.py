@@ -1,4 +1,4 @@
-"""Sorting: sort, argsort, lexicographic order, the k largest, binary search. May import base, elementwise, shape, gather, core, errors.
+"""Sorting: sort, argsort, lexicographic order, the k largest, binary search. May import base, elementwise, shape, gather, indexing, core, errors.
 
 Orders are integers and carry no derivative; what is sorted is differentiated through a gather by the sorting permutation. NaN sorts last.
 """
@@ -16,10 +16,11 @@ from fnets.core.avals import ShapedArray, is_float
 from fnets.core.primitive import Primitive
 from fnets.core.trace import dtype_of, shape_of
 from fnets.errors import ArgumentError, DTypeError, ShapeError
-from fnets.primitives.base import arr, as_axis, move_dim, nondifferentiable
+from fnets.primitives.base import arr, as_axis, convert, move_dim, nondifferentiable
 from fnets.primitives.elementwise import sub
 from fnets.primitives.gather import take_along
-from fnets.primitives.shape import rev, swapaxes
+from fnets.primitives.indexing import getitem_p
+from fnets.primitives.shape import ravel, rev, swapaxes
 
 # ------------------------------------------------------------------ sort
 
@@ -97,7 +98,9 @@ lexsort_p = Primitive("lexsort", fresh=True)
 def _lexsort_abstract(*keys: ShapedArray, dimension: int) -> ShapedArray:
     _check_axis("sort", keys[0], dimension)
     if any([k.shape != keys[0].shape for k in keys]):
-        raise ShapeError(f"[sort] expected operands of one shape, got {', '.join(str(k.shape) for k in keys)}. Broadcast them first.")
+        raise ShapeError(
+            f"[sort] expected operands of one shape, got {', '.join(str(k.shape) for k in keys)}. Broadcast them first."
+        )
     return ShapedArray(keys[0].shape, np.intp)
 
 
@@ -146,9 +149,13 @@ def _chosen(rows: np.ndarray, k: int) -> np.ndarray | None:
 
 def _top_k_abstract(x: ShapedArray, k: int) -> ShapedArray:
     if x.ndim == 0 or not 0 <= k <= x.shape[-1]:
-        raise ArgumentError(f"[top_k] expected k between 0 and the length of the axis, in shape {x.shape}, got k={k}. Choose a smaller k.")
+        raise ArgumentError(
+            f"[top_k] expected k between 0 and the length of the axis, in shape {x.shape}, got k={k}. Choose a smaller k."
+        )
     if x.dtype.kind == "c":
-        raise DTypeError(f"[top_k] expected real numbers, got {x.dtype.name}. Order complex numbers by abs(x), for example.")
+        raise DTypeError(
+            f"[top_k] expected real numbers, got {x.dtype.name}. Order complex numbers by abs(x), for example."
+        )
     return ShapedArray((*x.shape[:-1], k), np.intp)
 
 
@@ -182,7 +189,9 @@ def _searchsorted_impl(a: Any, v: Any, side: str, batch_ndim: int) -> Any:
 
 def _searchsorted_abstract(a: ShapedArray, v: ShapedArray, side: str, batch_ndim: int) -> ShapedArray:
     if a.ndim != batch_ndim + 1:
-        raise ShapeError(f"[searchsorted] expected a sorted array of one axis, got shape {a.shape[batch_ndim:]}. Use vmap for several sorted arrays.")
+        raise ShapeError(
+            f"[searchsorted] expected a sorted array of one axis, got shape {a.shape[batch_ndim:]}. Use vmap for several sorted arrays."
+        )
     return ShapedArray(v.shape, np.intp)
 
 
@@ -193,7 +202,11 @@ def _searchsorted_batch(size: int, vals: Sequence, dims: Sequence, side: str, ba
     return searchsorted_p.bind(a, v, side=side, batch_ndim=batch_ndim + 1), 0
 
 
-searchsorted_p.impl, searchsorted_p.abstract, searchsorted_p.batch = _searchsorted_impl, _searchsorted_abstract, _searchsorted_batch
+searchsorted_p.impl, searchsorted_p.abstract, searchsorted_p.batch = (
+    _searchsorted_impl,
+    _searchsorted_abstract,
+    _searchsorted_batch,
+)
 nondifferentiable(searchsorted_p)
 
 
@@ -223,10 +236,14 @@ def sort(operand: Any, dimension: int = -1, is_stable: bool = True, num_keys: in
         return sort_p.bind(x, dimension=as_axis(dimension, len(shape_of(x)), "sort"))
     xs = [arr(x) for x in operand]
     if not 1 <= num_keys <= len(xs):
-        raise ArgumentError(f"[sort] expected num_keys between 1 and the number of operands, {len(xs)}, got {num_keys}.")
+        raise ArgumentError(
+            f"[sort] expected num_keys between 1 and the number of operands, {len(xs)}, got {num_keys}."
+        )
     shapes = [shape_of(x) for x in xs]
     if any([s != shapes[0] for s in shapes]):
-        raise ShapeError(f"[sort] expected operands of one shape, got {', '.join(map(str, shapes))}. Broadcast them first.")
+        raise ShapeError(
+            f"[sort] expected operands of one shape, got {', '.join(map(str, shapes))}. Broadcast them first."
+        )
     axis = as_axis(dimension, len(shapes[0]), "sort")
     if num_keys == 1:
         order = argsort_p.bind(xs[0], dimension=axis, is_stable=is_stable)
@@ -263,7 +280,9 @@ def top_k(operand: Any, k: int, *, axis: int = -1) -> tuple[Any, Any]:
     last = x if axis == ndim - 1 else swapaxes(x, axis, ndim - 1)
     n, k = shape_of(last)[-1], operator_index(k)
     if not 0 <= k <= n:
-        raise ArgumentError(f"[top_k] expected k between 0 and the length {n} of axis {axis}, got k={k}. Choose a smaller k.")
+        raise ArgumentError(
+            f"[top_k] expected k between 0 and the length {n} of axis {axis}, got k={k}. Choose a smaller k."
+        )
     indices = top_k_indices_p.bind(last, k=k)
     values = take_along(last, indices, ndim - 1, unique=True)
     if axis != ndim - 1:
@@ -271,9 +290,86 @@ def top_k(operand: Any, k: int, *, axis: int = -1) -> tuple[Any, Any]:
     return values, indices
 
 
-def argsort_along(x: Any, axis: int, stable: bool = True, descending: bool = False) -> Any:
-    """Positions that sort `x` along a non-negative axis; descending, equal elements keep their order too, and NaN comes first."""
-    if not descending:
-        return argsort_p.bind(x, dimension=axis, is_stable=stable)
-    order = rev(argsort_p.bind(rev(x, (axis,)), dimension=axis, is_stable=stable), (axis,))
-    return sub(shape_of(x)[axis] - 1, order)
+def argsort(
+    a: Any,
+    axis: int | None = -1,
+    *,
+    kind: Any = None,
+    order: Any = None,
+    stable: bool = True,
+    descending: bool = False,
+    dtype: Any = None,
+) -> Any:
+    """Positions that sort an array along an axis, as int64; NaN last (first if descending), equal elements in their order.
+
+    Args:
+      a: array.
+      axis: the axis; None sorts the flattened array.
+      stable: False allows a faster sort that may exchange equal elements.
+      kind, order: accepted for NumPy's sake; ignored.
+      dtype: integer dtype of the result.
+
+    >>> argsort(np.array([3, 1, 2, 1])), argsort(np.array([3, 1, 2, 1]), descending=True)
+    (array([1, 3, 2, 0]), array([0, 2, 1, 3]))
+    """
+    x, axis = _with_axis("argsort", a, axis)
+    if descending:
+        positions = rev(argsort_p.bind(rev(x, (axis,)), dimension=axis, is_stable=stable), (axis,))
+        positions = sub(shape_of(x)[axis] - 1, positions)
+    else:
+        positions = argsort_p.bind(x, dimension=axis, is_stable=stable)
+    return positions if dtype is None else convert(positions, dtype)
+
+
+def _with_axis(op: str, a: Any, axis: int | None) -> tuple[Any, int]:
+    """The array, flattened if axis is None, and the axis."""
+    x = arr(a)
+    if axis is None:
+        return ravel(x), 0
+    return x, as_axis(axis, len(shape_of(x)), op)
+
+
+def lexsort(keys: Any, axis: int = -1) -> Any:
+    """Positions that sort by several keys along an axis, the last key counting most.
+
+    Args:
+      keys: a sequence of arrays of one shape, or an array whose first axis runs over the keys.
+
+    >>> lexsort((np.array([5, 4, 6]), np.array([1, 1, 0])))
+    array([2, 1, 0])
+    """
+    if isinstance(keys, (tuple, list)):
+        xs = [arr(k) for k in keys]
+    else:
+        keys = arr(keys)
+        xs = [getitem_p.bind(keys, spec=(k,)) for k in range(shape_of(keys)[0])] if shape_of(keys) else []
+    if not xs:
+        raise ArgumentError("[lexsort] expected at least one key, got none. Pass a sequence of arrays.")
+    ndim = len(shape_of(xs[0]))
+    if ndim == 0:
+        return np.intp(0)
+    return lexsort_p.bind(*xs[::-1], dimension=as_axis(axis, ndim, "lexsort"))
+
+
+def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None, *, method: str = "scan") -> Any:
+    """Where to insert values into a sorted array so that it stays sorted, as int64.
+
+    Args:
+      a: sorted array of one axis.
+      v: values, of any shape.
+      side: "left" inserts before equal elements, "right" after them.
+      sorter: positions that sort `a`, if it is not sorted.
+      method: accepted for JAX's sake; ignored.
+
+    Returns:
+      An array of positions of the shape of `v`.
+
+    >>> searchsorted(np.array([1, 2, 2, 3]), np.array([2, 9]), side="right")
+    array([3, 4])
+    """
+    if side not in ("left", "right"):
+        raise ArgumentError(f"[searchsorted] expected side 'left' or 'right', got {side!r}.")
+    a, v = arr(a), arr(v)
+    if sorter is not None:
+        a = take_along(a, arr(sorter), 0, unique=True)
+    return searchsorted_p.bind(a, v, side=side, batch_ndim=0)

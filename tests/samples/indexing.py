@@ -47,12 +47,22 @@ SAMPLES = [
     Sample(ix.getitem_p, np.float64(1.5), spec=(None,)),
     Sample(ix.getitem_p, integers(0, 9, 3), spec=((2, 0, -1),)),
     *[Sample(ix.place_p, normal(*ix.spec_shape(X.shape, s)), spec=s, shape=X.shape) for s in SPECS],
-    *[Sample(ix.update_p, X, normal(*ix.spec_shape(X.shape, s)), spec=s, op=op) for s in SPECS for op in ("set", "add")],
+    *[
+        Sample(ix.update_p, X, normal(*ix.spec_shape(X.shape, s)), spec=s, op=op)
+        for s in SPECS
+        for op in ("set", "add")
+    ],
     # windows inside, at the border, negative, past the end, whole
-    *[Sample(ix.dynamic_slice_p, X, *map(np.int64, s), slice_sizes=z) for s, z in [((1, 2, 0), (2, 3, 6)), ((-1, 9, 4), (2, 1, 2)), ((0, -99, 3), (4, 5, 1))]],
+    *[
+        Sample(ix.dynamic_slice_p, X, *map(np.int64, s), slice_sizes=z)
+        for s, z in [((1, 2, 0), (2, 3, 6)), ((-1, 9, 4), (2, 1, 2)), ((0, -99, 3), (4, 5, 1))]
+    ],
     Sample(ix.dynamic_slice_p, X, 1, 2, 3, slice_sizes=(2, 2, 2), name="weak"),
     Sample(ix.dynamic_slice_p, integers(0, 9, 5), np.int32(2), slice_sizes=(2,)),
-    *[Sample(ix.dynamic_update_slice_p, X, normal(*z), *map(np.int64, s)) for s, z in [((1, 2, 0), (2, 3, 6)), ((-1, 9, 4), (2, 1, 2)), ((0, 0, 0), (4, 5, 6))]],
+    *[
+        Sample(ix.dynamic_update_slice_p, X, normal(*z), *map(np.int64, s))
+        for s, z in [((1, 2, 0), (2, 3, 6)), ((-1, 9, 4), (2, 1, 2)), ((0, 0, 0), (4, 5, 6))]
+    ],
     gather(X, REPEATED, axes=(0,)),
     gather(X, REPEATED, axes=(1,)),
     gather(X, PAIR, APART, axes=(0, 2)),
@@ -85,5 +95,13 @@ SAMPLES = [
     *[scatter(op, integers(-5, 5, 6), REPEATED, axes=(0,), u=integers(-5, 5, 5), name="int") for op in OPS],
     scatter("add", normal(4, 6) + 1j, REPEATED, axes=(0,), u=normal(5, 6) * 1j, name="complex"),
     scatter("add", normal(3, 1030), np.array([1, 1, 0]), axes=(0,), order=1, name="long"),
-    scatter("mul", np.array([2.0, 0.0, 1.0]), np.array([0, 0, 1, 1]), axes=(0,), u=np.array([0.0, 3.0, 2.0, 0.0]), order=1, name="zeros"),
+    scatter(
+        "mul",
+        np.array([2.0, 0.0, 1.0]),
+        np.array([0, 0, 1, 1]),
+        axes=(0,),
+        u=np.array([0.0, 3.0, 2.0, 0.0]),
+        order=1,
+        name="zeros",
+    ),
 ]

@@ -27,7 +27,13 @@ SAMPLES = [
     Sample(s.top_k_indices_p, TIES, k=7),
     Sample(s.top_k_indices_p, integers(0, 20, 2, 300), k=9),
     Sample(s.top_k_indices_p, normal(300), k=0),
-    *[Sample(s.searchsorted_p, SORTED, np.array([[0.0, 3.0], [-2.0, np.nan]]), side=side, batch_ndim=0) for side in ("left", "right")],
-    *[Sample(s.searchsorted_p, np.sort(integers(0, 5, 3, 6)), integers(-1, 6, 3, 2, 2), side=side, batch_ndim=1) for side in ("left", "right")],
+    *[
+        Sample(s.searchsorted_p, SORTED, np.array([[0.0, 3.0], [-2.0, np.nan]]), side=side, batch_ndim=0)
+        for side in ("left", "right")
+    ],
+    *[
+        Sample(s.searchsorted_p, np.sort(integers(0, 5, 3, 6)), integers(-1, 6, 3, 2, 2), side=side, batch_ndim=1)
+        for side in ("left", "right")
+    ],
     Sample(s.searchsorted_p, np.zeros((3, 0)), normal(3, 2), side="left", batch_ndim=1),
 ]
