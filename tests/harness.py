@@ -26,6 +26,7 @@ class Sample:
     batch: positions that may be batched; by default every operand.
     exact: False where the eager and jitted results may differ by rounding.
     order: highest order of derivative to check.
+    more_params: parameters whose names are taken here.
     """
 
     def __init__(
@@ -37,11 +38,12 @@ class Sample:
         order: int = 2,
         tol: float = 1e-6,
         name: str = "",
+        more_params: dict[str, Any] | None = None,
         **params: Any,
     ):
         self.prim = prim
         self.args = args
-        self.params = params
+        self.params = params | (more_params or {})
         if wrt is None:
             wrt = (
                 [i for i, a in enumerate(args) if np.asarray(a).dtype.kind in "fc" and not isinstance(a, float)]

@@ -16,7 +16,8 @@ from fnets.transforms.vmap import vmap_flat
 
 SAMPLES = all_samples()
 rng = np.random.default_rng(1)
-NO_SAMPLE_NEEDED = {"jit"}  # covered by tests of the transformations
+# their operands or parameters exist only inside a transformation: tests/test_custom_rules.py, tests/test_collectives.py
+NO_SAMPLE_NEEDED = {"custom_vjp_call", "custom_jvp_call", "psum", "all_gather", "psum_scatter", "all_to_all", "ppermute"}
 
 
 def each(condition=lambda s: True):
