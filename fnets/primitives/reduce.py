@@ -151,8 +151,6 @@ def _arg_extreme(name: str, method: str) -> Primitive:
     def abstract(a: ShapedArray, axis: int, index_dtype: np.dtype) -> ShapedArray:
         if a.shape[axis] == 0:
             raise ShapeError(f"[{name}] expected at least one element along axis {axis}, got shape {a.shape}.")
-        if index_dtype.kind not in "iu":
-            raise DTypeError(f"[{name}] expected an integer index_dtype, got {index_dtype.name}. Use int32 or int64.")
         return ShapedArray(reduced(a.shape, (axis,)), index_dtype)
 
     def batch(size: int, vals: Sequence, dims: Sequence, axis: int, index_dtype: np.dtype) -> tuple:
@@ -193,7 +191,10 @@ def argmin(operand: Any, axis: int | None = None, index_dtype: Any = np.int64) -
 def _arg(prim: Primitive, operand: Any, axis: int | None, index_dtype: Any) -> Any:
     operand = ravel(operand) if axis is None else arr(operand)
     axis = as_axis(axis or 0, len(shape_of(operand)), prim.name)
-    return prim.bind(operand, axis=axis, index_dtype=np.dtype(index_dtype))
+    index_dtype = np.dtype(index_dtype)
+    if index_dtype.kind not in "iu":
+        raise DTypeError(f"[{prim.name}] expected an integer index_dtype, got {index_dtype.name}. Use int32 or int64.")
+    return prim.bind(operand, axis=axis, index_dtype=index_dtype)
 
 
 # ------------------------------------------------------------------ logic
