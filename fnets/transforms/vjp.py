@@ -187,12 +187,15 @@ def vjp_flat(
     """Run a flat function, differentiating with respect to the arguments at positions `wrt`."""
     inputs = list(args)
     leaves = []
-    with VJPTrace(name) as trace:
-        for i in wrt:
-            leaf = TapeEqn(0, None, (), None, 0)
-            leaves.append(leaf)
-            inputs[i] = VJPTracer(trace, args[i], leaf)
+    trace = VJPTrace(name)
+    for i in wrt:
+        leaf = TapeEqn(0, None, (), None, 0)
+        leaves.append(leaf)
+        inputs[i] = VJPTracer(trace, args[i], leaf)
+    try:
         outs = f(*inputs)
+    finally:
+        trace.alive = False
     values, roots = [], []
     for o in outs:
         if type(o) is VJPTracer and o.trace is trace:
@@ -359,6 +362,8 @@ def grad(
 def _value_and_grad(
     op: str, fun: Callable, argnums: Any, has_aux: bool, holomorphic: bool, allow_int: bool
 ) -> Callable:
+    name = name_of(fun)
+
     @functools.wraps(fun)
     def both(*args: Any, **kwargs: Any) -> Any:
         leaves, spec, rebuild = split_arguments(op, argnums, args, holomorphic, allow_int)
@@ -374,7 +379,7 @@ def _value_and_grad(
                     aux = lower_aux(aux, next((t.trace for t in tracers if type(t) is VJPTracer), None))  # type: ignore[arg-type]
             return (out,)
 
-        (value,), tape = vjp_flat(flat, leaves, wrt, op if not hasattr(fun, "__name__") else fun.__name__)
+        (value,), tape = vjp_flat(flat, leaves, wrt, name)
         seed = _scalar_seed(op, value, holomorphic)
         grads = tape.pull_arrays((seed,), consume=True)
         if len(grads) != len(leaves):
