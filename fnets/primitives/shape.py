@@ -749,7 +749,13 @@ def broadcasted_iota(dtype: Any, shape: Sequence[int], dimension: int) -> np.nda
 bitcast_convert_type_p = Primitive("bitcast_convert_type", kind="view")
 
 
+def _one_family(a: np.dtype, b: np.dtype) -> bool:
+    return (a.kind == "b") == (b.kind == "b") and (a.kind == "c") == (b.kind == "c")
+
+
 def _bitcast_impl(x: Any, new_dtype: np.dtype) -> Any:
+    if not _one_family(x.dtype, new_dtype):
+        raise TypeError  # the abstract rule says why
     old, new = x.dtype.itemsize, new_dtype.itemsize
     if old == new:
         return x.view(new_dtype)
@@ -761,7 +767,7 @@ def _bitcast_impl(x: Any, new_dtype: np.dtype) -> Any:
 
 def _bitcast_abstract(a: ShapedArray, new_dtype: np.dtype) -> ShapedArray:
     old, new = a.dtype.itemsize, new_dtype.itemsize
-    if (a.dtype.kind == "b") != (new_dtype.kind == "b") or (a.dtype.kind == "c") != (new_dtype.kind == "c"):
+    if not _one_family(a.dtype, new_dtype):
         raise DTypeError(
             f"[bitcast_convert_type] expected two numeric dtypes of one family, got {a.dtype.name} and {new_dtype.name}. Use convert."
         )
