@@ -11,7 +11,6 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -917,6 +916,8 @@ def _gamma_grad_by_fraction(a: np.ndarray, x: np.ndarray) -> np.ndarray:
 @functools.cache
 def _temme_coefficients(orders: int = 13, terms: int = 27) -> np.ndarray:
     """The Taylor coefficients, [power of eta, k], of Temme's c_k(eta) (NIST DLMF 8.12.9 to 8.12.12), by exact recurrences."""
+    from fractions import Fraction  # here, for it would take as long as the rest of this module to import
+
     n = terms + 2 * orders + 2
     mu = [Fraction(0), Fraction(1)]  # lambda - 1 as a series in eta, where eta ** 2 / 2 = mu - log(1 + mu)
     for i in range(2, n + 2):
