@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from fnets import config, errors, tree, tree_util
 from fnets.config import default_dtype, enable_x64
 from fnets import numpy  # attaches the operators and methods of traced arrays
+from fnets.control import policies as checkpoint_policies
 from fnets.control.checkpoint import checkpoint, remat
 from fnets.control.custom import closure_convert, custom_jvp, custom_vjp
 from fnets.core.avals import ShapeDtypeStruct
@@ -37,7 +38,7 @@ from fnets.transforms.vmap import vmap
 
 __version__ = "0.1.0"
 
-_SUBMODULES = ("data", "flatten_util", "io", "lax", "nn", "optim", "plots", "progress", "random")
+_SUBMODULES = ("ad_checkpoint", "data", "flatten_util", "io", "lax", "nn", "optim", "plots", "progress", "random")
 
 if TYPE_CHECKING:
     from fnets import data, io, lax, nn, optim, plots, progress, random
@@ -56,6 +57,7 @@ def __dir__() -> list[str]:
 __all__ = [
     "ShapeDtypeStruct",
     "checkpoint",
+    "checkpoint_policies",
     "closure_convert",
     "config",
     "custom_jvp",

@@ -230,16 +230,17 @@ def test_checkpoint_saves_only_operands():
             x = fnp.sin(x)
         return x
 
-    def residuals(f):
-        jaxpr = fnets.make_jaxpr(lambda x: fnets.vjp(f, x)[1](x)[0])(X)
-        return sum(e.prim.name == "sin" for e in jaxpr.eqns), jaxpr
+    def programs(f):
+        def value_and_pullback(x):
+            value, pull = fnets.vjp(f, x)
+            return value, pull(x)[0]
 
-    plain, _ = residuals(block)
-    _, with_checkpoint = residuals(fnets.checkpoint(block))
-    assert plain == 9  # the tenth is the result, which the pullback does not need
-    assert (
-        sum(e.prim.name == "sin" for e in with_checkpoint.eqns) == 9
-    )  # nothing is saved: all are computed on the way back
+        return fnets.make_jaxpr(value_and_pullback)(X)
+
+    assert sum(e.prim.name == "sin" for e in programs(block).eqns) == 10
+    forward, again = [e.params["jaxpr"] for e in programs(fnets.checkpoint(block)).eqns if e.prim.name == "checkpoint"]
+    assert len(forward.outvars) == 1  # nothing is saved: all of it is computed on the way back
+    assert sum(e.prim.name == "sin" for e in again.eqns) == 9  # the tenth is the result, which no pullback needs
     for f in (fnets.checkpoint(block), fnets.jit(fnets.checkpoint(block)), fnets.checkpoint(fnets.jit(block))):
         for t in (lambda f: f, fnets.jit):
             np.testing.assert_allclose(
@@ -252,3 +253,41 @@ def test_checkpoint_saves_only_operands():
         fnets.vmap(fnets.grad(lambda x: fnp.sum(fnets.checkpoint(block)(x))))(XS)[1],
         fnets.grad(lambda x: fnp.sum(block(x)))(XS[1]),
     )
+
+
+def test_policies():
+    w = np.arange(9.0).reshape(3, 3) / 10
+
+    def f(x):
+        a = fnets.ad_checkpoint.checkpoint_name(fnp.sin(x), "a")
+        return fnp.sum(fnp.tanh(fnp.cos(a) @ w) @ w)
+
+    expected = fnets.grad(f)(X)
+    policies = fnets.checkpoint_policies
+    recomputed = {}
+    for name, policy in {
+        "nothing": policies.nothing_saveable,
+        "everything": policies.everything_saveable,
+        "dots": policies.dots_saveable,
+        "names": policies.save_only_these_names("a"),
+        "other": policies.save_only_these_names("b"),
+        "both": policies.save_from_both_policies(policies.dots_saveable, policies.save_only_these_names("a")),
+    }.items():
+        c = fnets.checkpoint(f, policy=policy)
+        np.testing.assert_allclose(fnets.grad(c)(X), expected)
+        np.testing.assert_allclose(fnets.jit(fnets.grad(c))(X), expected)
+        np.testing.assert_allclose(fnets.vmap(fnets.grad(c))(XS)[0], expected)
+        np.testing.assert_allclose(fnets.hessian(c)(X), fnets.hessian(f)(X))
+        again = [e for e in fnets.make_jaxpr(fnets.value_and_grad(c))(X).eqns if e.prim.name == "checkpoint"][1:]
+        recomputed[name] = [q.prim.name for e in again for q in e.params["jaxpr"].eqns]
+    assert recomputed["everything"] == []
+    assert recomputed["nothing"] == recomputed["other"] and recomputed["nothing"].count("dot_general") == 1
+    assert "dot_general" not in recomputed["dots"] and "sin" in recomputed["dots"]
+    assert "sin" not in recomputed["names"] and "dot_general" in recomputed["names"]
+    assert "sin" not in recomputed["both"] and "dot_general" not in recomputed["both"]
+
+
+def test_saved_residuals(capsys):
+    fnets.ad_checkpoint.print_saved_residuals(lambda x: fnp.sum(fnp.sin(x) * fnp.cos(x)), X)
+    out = capsys.readouterr().out
+    assert "f64[3]" in out and "test_custom_rules.py" in out and "argument 0" in out

@@ -21,6 +21,7 @@ LAYERS = {
     "backends": 3,
     "transforms": 4,
     "control": 5,
+    "ad_checkpoint": 6,
     "numpy": 6,
     "lax": 6,
     "random": 6,

@@ -9,14 +9,16 @@ from typing import Any
 from fnets import tree
 from fnets.backends import compiled
 from fnets.control.operands import flatten_arguments
-from fnets.core.avals import ShapedArray
-from fnets.core.ir import Jaxpr, eval_jaxpr
+from fnets.control.policies import Policy, nothing_saveable
+from fnets.core.avals import ShapedArray, is_float
+from fnets.core.ir import Jaxpr, Var, drop_dead, eval_jaxpr
 from fnets.core.primitive import Primitive
 from fnets.core.trace import typeof
-from fnets.primitives.base import linear
+from fnets.errors import describe_location
+from fnets.primitives.base import linear, zeros_of
 from fnets.transforms.jvp import call_jvp
 from fnets.transforms.staging import check_callable, name_of, stage_closed
-from fnets.transforms.vjp import vjp_flat
+from fnets.transforms.vjp import vjp_jaxpr
 from fnets.transforms.vmap import call_batch
 
 # "barrier": never merged with an equal equation, so what is computed again is really computed again
@@ -38,24 +40,42 @@ def checkpoint_name(x: Any, name: str) -> Any:
     return tree.map(lambda leaf: name_p.bind(leaf, name=name), x)
 
 
-def _bind(jaxpr: Jaxpr, *args: Any, policy: Any) -> list:
+def _bind(jaxpr: Jaxpr, *args: Any, policy: Policy) -> list:
     return checkpoint_p.bind(*args, jaxpr=jaxpr, policy=policy)
 
 
-def _vjp(active: Sequence[int], *args: Any, jaxpr: Jaxpr, policy: Any) -> tuple:
-    if policy is everything_saveable:
-        outs, tape = _run(active, args, jaxpr)
-        return outs, tape.pull
-    outs = checkpoint_p.bind(*args, jaxpr=jaxpr, policy=policy)
+def _saved(fwd: Jaxpr, policy: Policy) -> list[Var]:
+    """The values of a forward part that the policy keeps."""
+    return [v for e in fwd.eqns if policy(e.prim, *[x.aval for x in e.invars], **e.params) for v in e.outvars]
+
+
+def _again(fwd: Jaxpr, start: int, saved: Sequence[Var]) -> Jaxpr:
+    """The program that computes the residuals (the outputs from `start` on) from the arguments and the saved values."""
+    given = set(saved)
+    eqns = [e for e in fwd.eqns if not all([v in given for v in e.outvars])]
+    # an equation with several results of which only some are saved defines the saved ones again, under names that nobody reads
+    eqns = [e.replace(outvars=[Var(v.aval) if v in given else v for v in e.outvars]) for e in eqns]
+    return drop_dead(Jaxpr(fwd.constvars, fwd.consts, [*fwd.invars, *saved], eqns, fwd.outvars[start:]))
+
+
+def _vjp(active: Sequence[int], *args: Any, jaxpr: Jaxpr, policy: Policy) -> tuple:
+    fwd, bwd, given = vjp_jaxpr(jaxpr, tuple(active))
+    n = len(jaxpr.outvars)
+    again = _again(fwd, n, _saved(fwd, policy))
+    read = {v for e in again.eqns for v in e.invars} | set(again.outvars)
+    saved = [v for v in again.invars[len(args) :] if v in read]
+    again = again.replace(invars=[*again.invars[: len(args)], *saved])
+    results = _bind(drop_dead(fwd.replace(outvars=[*fwd.outvars[:n], *saved])), *args, policy=policy)
+    outs, kept = results[:n], results[n:]
+    if not any(given):
+        return outs, None
 
     def pull(cts: Sequence[Any]) -> list:
-        return _run(active, args, jaxpr)[1].pull(cts, consume=True)
+        dense = [zeros_of(v.aval) if c is None else c for c, v in zip(cts, jaxpr.outvars) if is_float(v.aval.dtype)]
+        it = iter(eval_jaxpr(bwd, [*_bind(again, *args, *kept, policy=policy), *dense]))
+        return [next(it) if g else None for g in given]
 
     return outs, pull
-
-
-def _run(active: Sequence[int], args: Sequence[Any], jaxpr: Jaxpr) -> tuple:
-    return vjp_flat(lambda *xs: eval_jaxpr(jaxpr, xs), args, active)
 
 
 checkpoint_p.impl = lambda *args, jaxpr, policy: compiled(jaxpr)(*args)
@@ -67,24 +87,6 @@ checkpoint_p.jvp = lambda primals, tangents, jaxpr, policy: call_jvp(
 checkpoint_p.batch = lambda size, vals, dims, jaxpr, policy: call_batch(
     functools.partial(_bind, policy=policy), size, vals, dims, jaxpr
 )
-
-
-def nothing_saveable(*args: Any, **params: Any) -> bool:
-    """Policy: save nothing, compute everything again.
-
-    >>> nothing_saveable()
-    False
-    """
-    return False
-
-
-def everything_saveable(*args: Any, **params: Any) -> bool:
-    """Policy: save everything, as without `checkpoint`.
-
-    >>> everything_saveable()
-    True
-    """
-    return True
 
 
 def checkpoint(
@@ -136,3 +138,41 @@ def checkpoint(
 
 
 remat = checkpoint
+
+
+def saved_residuals(fun: Callable, *args: Any, **kwargs: Any) -> list[tuple[ShapedArray, str]]:
+    """What reverse mode of `fun(*args)` keeps until the cotangent arrives: pairs of type and origin.
+
+    >>> import fnets.numpy as fnp
+    >>> import numpy as np
+    >>> [aval.str_short() for aval, _ in saved_residuals(lambda x: fnp.sum(fnp.sin(x) ** 3), np.ones(4))]
+    ['f64[4]', 'f64[4]']
+    """
+    leaves, spec = flatten_arguments("saved_residuals", (args, kwargs))
+
+    def flat(*xs: Any) -> list:
+        positional, keywords = tree.unflatten_spec(spec, xs)
+        return tree.leaves(fun(*positional, **keywords))
+
+    jaxpr, consts = stage_closed(flat, [typeof(x) for x in leaves], name_of(fun))
+    n = len(consts)
+    wrt = tuple(i for i, v in enumerate(jaxpr.invars) if i >= n and is_float(v.aval.dtype))
+    fwd = vjp_jaxpr(jaxpr, wrt)[0]
+    origin: dict[Any, str] = dict.fromkeys(fwd.constvars, "a constant")
+    origin |= {
+        v: "a value that the function closes over" if i < n else f"argument {i - n}" for i, v in enumerate(fwd.invars)
+    }
+    origin |= {v: f"{e.prim.name} at {describe_location(e.where)}" for e in fwd.eqns for v in e.outvars}
+    kept = dict.fromkeys(v for v in fwd.outvars[len(jaxpr.outvars) :] if isinstance(v, Var))
+    return [(v.aval, origin[v]) for v in kept]
+
+
+def print_saved_residuals(fun: Callable, *args: Any, **kwargs: Any) -> None:
+    """Print what reverse mode keeps: size, type, and the user's line that made it, the largest first.
+
+    >>> import fnets.numpy as fnp
+    >>> print_saved_residuals(fnp.sin, 1.0)
+         8 B  f64[]  argument 0
+    """
+    for aval, where in sorted(saved_residuals(fun, *args, **kwargs), key=lambda item: -item[0].nbytes):
+        print(f"{aval.nbytes:6,} B  {aval.str_short()}  {where}")

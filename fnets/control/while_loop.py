@@ -367,7 +367,7 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable, init_val: Any, *, unro
     """`for i in range(lower, upper): val = body_fun(i, val)`, the bounds being known or traced.
 
     >>> fori_loop(0, 4, lambda i, x: x + i, 0.0)
-    6.0
+    np.float64(6.0)
     """
     check_callable("fori_loop", body_fun)
     for name, bound in (("lower", lower), ("upper", upper)):

@@ -82,10 +82,12 @@ class _Printer:
             return " ".join(self.typed(v) for v in vs)
 
         head = f"{{ lambda {args(j.constvars)}; {args(j.invars)}. let"
+        body = "\n".join(
+            self.eqn(e, indent + "    ") for e in j.eqns
+        )  # before the results: names follow the order of definition
         outs = ", ".join(self.name(v) for v in j.outvars) + ("," if len(j.outvars) == 1 else "")
         if not j.eqns:
             return f"{head}  in ({outs}) }}"
-        body = "\n".join(self.eqn(e, indent + "    ") for e in j.eqns)
         return f"{head}\n{body}\n{indent}  in ({outs}) }}"
 
 

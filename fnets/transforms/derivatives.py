@@ -227,7 +227,7 @@ def linear_transpose(fun: Callable, *primals: Any, reduce_axes: Sequence[Any] = 
     Only the shapes and dtypes of `primals` matter (`ShapeDtypeStruct`s will do).
 
     >>> linear_transpose(lambda x: 3 * x, np.array(1.0))(np.array(2.0))
-    (array(6.),)
+    (np.float64(6.0),)
     """
     check_callable("linear_transpose", fun)
     leaves, spec = tree.flatten_spec(primals)

@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from fnets import tree
+from fnets import config, tree
 from fnets.core.avals import PYTHON_SCALARS, ShapedArray, is_float
-from fnets.core.ir import Jaxpr, Var, eval_jaxpr, weak_memo
+from fnets.core.check import check_jaxpr
+from fnets.core.ir import Jaxpr, Var, drop_dead, eval_jaxpr, weak_memo
 from fnets.core.primitive import Primitive
 from fnets.core.trace import Trace, Tracer, ValueTracer, dtype_of, next_id, refuse_closure, shape_of, typeof
 from fnets.errors import ArgumentError, DTypeError, ShapeError
@@ -512,30 +513,36 @@ def vjp_jaxpr(jaxpr: Jaxpr, wrt: tuple[int, ...]) -> tuple[Jaxpr, Jaxpr, tuple[b
     with JaxprTrace("forward") as older, JaxprTrace("backward") as younger:
         inputs = [older.argument(v.aval) for v in jaxpr.invars]
         outs, tape = vjp_flat(lambda *xs: eval_jaxpr(jaxpr, xs), inputs, wrt)
+        outvars = [older.atom(o) for o in outs]
+        end_of_forward = len(older.eqns)
         cts = [younger.argument(v.aval) if is_float(v.aval.dtype) else None for v in jaxpr.outvars]
         back = tape.pull(cts, consume=True)
         given = tuple(b is not None for b in back)
-        backward_jaxpr = younger.finish([b for b in back if b is not None])
-        residuals = [c for c in backward_jaxpr.consts if isinstance(c, Tracer) and c.trace is older]
-        kept = [
-            (v, c)
-            for v, c in zip(backward_jaxpr.constvars, backward_jaxpr.consts)
-            if not (isinstance(c, Tracer) and c.trace is older)
-        ]
-        residual_vars = [
-            v
-            for v, c in zip(backward_jaxpr.constvars, backward_jaxpr.consts)
-            if isinstance(c, Tracer) and c.trace is older
-        ]
-        forward = older.finish([*outs, *residuals])
-        bwd = Jaxpr(
-            [v for v, _ in kept],
-            [c for _, c in kept],
-            [*residual_vars, *backward_jaxpr.invars],
-            backward_jaxpr.eqns,
-            backward_jaxpr.outvars,
-        )
-    return forward, bwd, given
+        ct_outvars = [younger.atom(b) for b in back if b is not None]
+    # what the pullbacks computed from forward values alone landed in the forward trace: it belongs to the backward part
+    forward_of = {
+        v: c.var for v, c in zip(younger.constvars, younger.consts) if isinstance(c, Tracer) and c.trace is older
+    }
+    late = older.eqns[end_of_forward:]
+    eqns = late + [e.replace(invars=[forward_of.get(v, v) for v in e.invars]) for e in younger.eqns]
+    constants = [
+        (v, c)
+        for v, c in (*zip(older.constvars, older.consts), *zip(younger.constvars, younger.consts))
+        if v not in forward_of
+    ]
+    constvars, consts = [v for v, _ in constants], [c for _, c in constants]
+    bwd = drop_dead(Jaxpr(constvars, consts, younger.invars, eqns, [forward_of.get(v, v) for v in ct_outvars]))
+    defined = {*bwd.constvars, *bwd.invars, *[v for e in bwd.eqns for v in e.outvars]}
+    read = [v for vs in (*[e.invars for e in bwd.eqns], bwd.outvars) for v in vs if type(v) is Var]
+    residuals = list(dict.fromkeys(v for v in read if v not in defined))
+    bwd = bwd.replace(invars=[*residuals, *bwd.invars])
+    fwd = drop_dead(
+        Jaxpr(older.constvars, older.consts, older.invars, older.eqns[:end_of_forward], [*outvars, *residuals])
+    )
+    if config.read("check_jaxprs"):
+        check_jaxpr(fwd)
+        check_jaxpr(bwd)
+    return fwd, bwd, given
 
 
 def reached(jaxpr: Jaxpr, flags: Sequence[bool]) -> list[bool]:
