@@ -185,25 +185,25 @@ def plan(subscripts: str, shapes: tuple[tuple[int, ...], ...]) -> tuple[Step, ..
 
 def _prepare(i: int, labels: Labels, shape: tuple[int, ...], sizes: dict, subscripts: str, steps: list[Step]) -> Labels:
     """Diagonals of repeated labels, and no axes of length 1 that broadcast against longer ones."""
-    labels, lengths = list(labels), list(shape)
-    for k in [k for k, n in Counter(labels).items() for _ in range(n - 1)]:
-        first = labels.index(k)
-        second = labels.index(k, first + 1)
-        if lengths[first] != lengths[second]:
+    names, lengths = list(labels), list(shape)
+    for k in [k for k, n in Counter(names).items() for _ in range(n - 1)]:
+        first = names.index(k)
+        second = names.index(k, first + 1)
+        n = lengths[first]
+        if n != lengths[second]:
             raise ShapeError(
-                f"[einsum] expected axes of one length for the repeated label {k!r} of '{subscripts}', got {lengths[first]} and "
+                f"[einsum] expected axes of one length for the repeated label {k!r} of '{subscripts}', got {n} and "
                 f"{lengths[second]} in shape {shape}."
             )
         steps.append(("diagonal", i, first, second))
-        n = lengths[first]
         for axis in (second, first):
-            del labels[axis], lengths[axis]
-        labels.append(k)
+            del names[axis], lengths[axis]
+        names.append(k)
         lengths.append(n)
-    keep = [a for a, k in enumerate(labels) if lengths[a] == sizes[k]]
-    if len(keep) < len(labels):
+    keep = [a for a, k in enumerate(names) if lengths[a] == sizes[k]]
+    if len(keep) < len(names):
         steps.append(("reshape", i, tuple([lengths[a] for a in keep])))
-    return tuple([labels[a] for a in keep])
+    return tuple([names[a] for a in keep])
 
 
 def _sum_out(i: int, labels: Labels, needed: set, steps: list[Step]) -> Labels:

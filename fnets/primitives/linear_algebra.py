@@ -22,7 +22,9 @@ from fnets.primitives.elementwise import add, conj, mul
 from fnets.primitives.reduce import size_of
 from fnets.primitives.shape import ravel
 
-DimensionNumbers = tuple[tuple[tuple[int, ...], tuple[int, ...]], tuple[tuple[int, ...], tuple[int, ...]]]
+DimensionNumbers = tuple[
+    tuple[tuple[int, ...], tuple[int, ...]], tuple[tuple[int, ...], tuple[int, ...]]
+]  # contracted axes, batch axes
 
 dot_general_p = Primitive("dot_general", fresh=True)
 
@@ -30,7 +32,12 @@ _NN: DimensionNumbers = (((1,), (0,)), ((), ()))  # a @ b of matrices; also a @ 
 _TN: DimensionNumbers = (((0,), (0,)), ((), ()))  # a.T @ b; also vector @ b and vector @ vector
 _NT: DimensionNumbers = (((1,), (1,)), ((), ()))
 _TT: DimensionNumbers = (((0,), (1,)), ((), ()))
-_TRANSPOSED = {_NN: (False, False), _TN: (True, False), _NT: (False, True), _TT: (True, True)}
+_TRANSPOSED: dict[DimensionNumbers, tuple[bool, bool]] = {
+    _NN: (False, False),
+    _TN: (True, False),
+    _NT: (False, True),
+    _TT: (True, True),
+}
 
 
 def _free(ndim: int, contract: tuple[int, ...], batch: tuple[int, ...]) -> tuple[int, ...]:
@@ -228,13 +235,14 @@ def inner_mismatch(lhs: tuple[int, ...], rhs: tuple[int, ...], op: str = "matmul
     >>> inner_mismatch((3, 4), (3, 4))
     '[matmul] expected inner dimensions to agree, got (3, 4) @ (3, 4): 4 and 3 differ. Try a @ b.T or a.T @ b.'
     """
-    inner = rhs[-2] if len(rhs) > 1 else rhs[0]
+    na, nb = len(lhs), len(rhs)
+    inner = rhs[max(nb - 2, 0)]
     fixes = []
-    if len(rhs) == 2 and lhs[-1] == rhs[-1]:
+    if nb == 2 and lhs[-1] == rhs[-1]:
         fixes.append("a @ b.T")
-    if len(lhs) == 2 and lhs[0] == inner:
+    if na == 2 and lhs[0] == inner:
         fixes.append("a.T @ b")
-    if not fixes and len(lhs) == len(rhs) == 2 and lhs[0] == rhs[1]:
+    if not fixes and na == nb == 2 and lhs[0] == rhs[1]:
         fixes.append("b @ a")
     fix = (
         f"Try {' or '.join(fixes)}."
@@ -439,7 +447,7 @@ def _in_dtype(lhs: Any, rhs: Any, numbers: DimensionNumbers, preferred: Any) -> 
     return convert(dot_general_p.bind(lhs, rhs, dimension_numbers=numbers), preferred)
 
 
-_BY_RANK = {(2, 2): _NN, (2, 1): _NN, (1, 1): _TN, (1, 2): _TN}  # a @ b
+_BY_RANK: dict[tuple[int, int], DimensionNumbers] = {(2, 2): _NN, (2, 1): _NN, (1, 1): _TN, (1, 2): _TN}  # a @ b
 
 
 def matmul(a: Any, b: Any, *, preferred_element_type: Any = None, precision: Any = None) -> Any:
@@ -516,18 +524,18 @@ def dot(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = 
     >>> dot(np.ones(3), np.ones(3))
     np.float64(3.0)
     """
+    numbers = _BY_RANK.get((getattr(a, "ndim", 0), getattr(b, "ndim", 0)))
+    if numbers is not None:
+        return _in_dtype(arr(a), arr(b), numbers, preferred_element_type)
     left, right = shape_of(a), shape_of(b)
     if not left or not right:
         out = mul(a, b)
         return out if preferred_element_type is None else convert(out, preferred_element_type)
-    a, b = arr(a), arr(b)
     contract = max(len(right) - 2, 0)
-    numbers = _BY_RANK.get((len(left), len(right)))
-    if numbers is None:
-        if left[-1] != right[contract]:
-            raise ShapeError(inner_mismatch(left, right, "dot"))
-        numbers = (((len(left) - 1,), (contract,)), ((), ()))
-    return _in_dtype(a, b, numbers, preferred_element_type)
+    if left[-1] != right[contract]:
+        raise ShapeError(inner_mismatch(left, right, "dot"))
+    numbers = (((len(left) - 1,), (contract,)), ((), ()))
+    return _in_dtype(arr(a), arr(b), numbers, preferred_element_type)
 
 
 def vdot(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Any:
