@@ -21,14 +21,20 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from fnets import config, errors, tree, tree_util
+from fnets import (
+    config,
+    debug,
+    errors,
+    numpy,  # attaches the operators and methods of traced arrays
+    tree,
+    tree_util,
+)
 from fnets.config import default_dtype, enable_x64
-from fnets import numpy  # attaches the operators and methods of traced arrays
 from fnets.control import policies as checkpoint_policies
+from fnets.control.callbacks import pure_callback
 from fnets.control.checkpoint import checkpoint, remat
 from fnets.control.custom import closure_convert, custom_jvp, custom_vjp
 from fnets.core.avals import ShapeDtypeStruct
-
 from fnets.transforms.derivatives import hessian, hvp, jacfwd, jacrev, linear_transpose, linearize
 from fnets.transforms.jit import jit
 from fnets.transforms.jvp import jvp
@@ -63,6 +69,7 @@ __all__ = [
     "custom_jvp",
     "custom_vjp",
     "data",
+    "debug",
     "default_dtype",
     "enable_x64",
     "errors",
@@ -84,6 +91,7 @@ __all__ = [
     "optim",
     "plots",
     "progress",
+    "pure_callback",
     "random",
     "remat",
     "tree",

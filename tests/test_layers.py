@@ -22,6 +22,7 @@ LAYERS = {
     "transforms": 4,
     "control": 5,
     "ad_checkpoint": 6,
+    "debug": 6,
     "numpy": 6,
     "lax": 6,
     "random": 6,

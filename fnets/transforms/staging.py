@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -33,16 +34,25 @@ class JaxprTracer(Tracer):
         self.where = where
 
     @classmethod
-    def scalar(cls, trace: JaxprTrace, x: np.ndarray) -> JaxprTracer:
-        """The one element of a repeated array, as a traced value of its own."""
-        literal = Literal(x.flat[0])
+    def scalar(cls, trace: JaxprTrace, x: np.generic) -> JaxprTracer:
+        """A known scalar as a traced value of its own."""
+        literal = Literal(x)
         return cls(trace, literal.aval, literal, None)  # type: ignore[arg-type]
+
+
+_staging: ContextVar[JaxprTrace | None] = ContextVar("fnets_staging", default=None)
+
+
+def staging_token() -> Any:
+    """A value of the innermost staging trace, or a plain 0: an operand for what has an effect but perhaps no traced argument."""
+    trace = _staging.get()
+    return np.int32(0) if trace is None or not trace.alive else JaxprTracer.scalar(trace, np.int32(0))
 
 
 class JaxprTrace(Trace):
     """Collects equations."""
 
-    __slots__ = ("eqns", "invars", "constvars", "consts", "_const_of_id")
+    __slots__ = ("eqns", "invars", "constvars", "consts", "_const_of_id", "_reset")
     transform = "jit"
 
     def __init__(self, name: str = ""):
@@ -52,6 +62,15 @@ class JaxprTrace(Trace):
         self.constvars: list[Var] = []
         self.consts: list[Any] = []  # kept alive here, so an id stays unique while tracing
         self._const_of_id: dict[int, Var] = {}
+
+    def __enter__(self) -> JaxprTrace:
+        self._reset = _staging.set(self)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.alive = False
+        _staging.reset(self._reset)
+        del self._reset
 
     def argument(self, aval: ShapedArray) -> JaxprTracer:
         """A tracer for a new argument of the jaxpr."""
@@ -77,7 +96,7 @@ class JaxprTrace(Trace):
             if x.ndim == 0:
                 return Literal(x[()])
             if x.size > 1 and not any(x.strides):  # one element seen many times: store the element
-                return broadcast_to_p.bind(JaxprTracer.scalar(self, x), shape=x.shape).var
+                return broadcast_to_p.bind(JaxprTracer.scalar(self, x.flat[0]), shape=x.shape).var
         var = self._const_of_id.get(id(x))
         if var is None:
             var = self._const_of_id[id(x)] = Var(typeof(x))
