@@ -14,33 +14,51 @@ from typing import Any
 
 from fnets.numpy import (
     arithmetic,
+    bits,
+    calculus,
+    comparing,
     creation,
     dtypes,
+    files,
+    functional,
     index_tricks,
     linear,
     manipulation,
     mathematics,
     nan_reductions,
+    padding,
+    polynomials,
     protocols,
     reductions,
     searching,
+    sets,
     sorting,
+    statistics,
     tracer_methods,
     windows,
 )
 from fnets.numpy.arguments import Array
 from fnets.numpy.arithmetic import *  # noqa: F403
+from fnets.numpy.bits import *  # noqa: F403
+from fnets.numpy.calculus import *  # noqa: F403
+from fnets.numpy.comparing import *  # noqa: F403
 from fnets.numpy.creation import *  # noqa: F403
 from fnets.numpy.dtypes import *  # noqa: F403
+from fnets.numpy.files import *  # noqa: F403
+from fnets.numpy.functional import *  # noqa: F403
 from fnets.numpy.index_tricks import *  # noqa: F403
 from fnets.numpy.indexing import at, put_along_axis, take, take_along_axis
 from fnets.numpy.linear import *  # noqa: F403
 from fnets.numpy.manipulation import *  # noqa: F403
 from fnets.numpy.mathematics import *  # noqa: F403
 from fnets.numpy.nan_reductions import *  # noqa: F403
+from fnets.numpy.padding import *  # noqa: F403
+from fnets.numpy.polynomials import *  # noqa: F403
 from fnets.numpy.reductions import *  # noqa: F403
 from fnets.numpy.searching import *  # noqa: F403
+from fnets.numpy.sets import *  # noqa: F403
 from fnets.numpy.sorting import *  # noqa: F403
+from fnets.numpy.statistics import *  # noqa: F403
 from fnets.numpy.windows import *  # noqa: F403
 
 __all__ = ["Array", "at", "put_along_axis", "take", "take_along_axis"]
@@ -55,6 +73,15 @@ __all__ += nan_reductions.__all__
 __all__ += reductions.__all__
 __all__ += searching.__all__
 __all__ += sorting.__all__
+__all__ += statistics.__all__
+__all__ += sets.__all__
+__all__ += calculus.__all__
+__all__ += polynomials.__all__
+__all__ += functional.__all__
+__all__ += files.__all__
+__all__ += padding.__all__
+__all__ += comparing.__all__
+__all__ += bits.__all__
 __all__ += windows.__all__
 
 

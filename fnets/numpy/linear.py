@@ -10,19 +10,20 @@ from typing import Any
 import numpy as np
 
 from fnets.core.trace import dtype_of, shape_of
-from fnets.errors import ArgumentError, AxisError, ShapeError
+from fnets.errors import ArgumentError, ShapeError
 from fnets.numpy import manipulation as m
-from fnets.numpy import reductions as red
-from fnets.numpy.arguments import flat, promoted, refuse_out, to_array
+from fnets.numpy.arguments import as_dtype, promoted, refuse_out, to_array
+from fnets.primitives import diagonals
 from fnets.primitives import elementwise as e
 from fnets.primitives import linear_algebra as la
-from fnets.primitives.base import as_axis, convert, reshape
+from fnets.primitives.base import convert
+from fnets.primitives.einsum import einsum as _einsum
 from fnets.primitives.gather import index_gather
 from fnets.primitives.shape import expand_dims, moveaxis, pad, squeeze
 
 __all__ = [
-    "cross", "diag", "diagflat", "diagonal", "dot", "fill_diagonal", "inner", "kron", "matmul", "matvec", "outer",
-    "tensordot", "trace", "tril", "triu", "vander", "vdot", "vecdot", "vecmat",
+    "cross", "diag", "diagflat", "diagonal", "dot", "einsum", "einsum_path", "fill_diagonal", "inner", "kron",
+    "matmul", "matvec", "outer", "tensordot", "trace", "tril", "triu", "vander", "vdot", "vecdot", "vecmat",
 ]  # fmt: skip
 
 # ------------------------------------------------------------------ products
@@ -61,7 +62,7 @@ def vdot(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any =
     >>> vdot(np.array([1j]), np.array([1j]))
     np.complex128(1+0j)
     """
-    return la.dot(e.conj(flat(to_array(a))), flat(to_array(b)), preferred_element_type=preferred_element_type)
+    return la.vdot(to_array(a), to_array(b), preferred_element_type=preferred_element_type)
 
 
 def inner(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Any:
@@ -70,14 +71,7 @@ def inner(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any 
     >>> inner(np.array([1, 2]), np.array([3, 4]))
     np.int64(11)
     """
-    a, b = to_array(a), to_array(b)
-    left, right = shape_of(a), shape_of(b)
-    if not left or not right:
-        return e.mul(a, b)
-    if left[-1] != right[-1]:
-        raise ShapeError(f"[inner] expected last axes of equal lengths, got shapes {left} and {right}.")
-    numbers = (((len(left) - 1,), (len(right) - 1,)), ((), ()))
-    return la.dot_general(a, b, numbers, preferred_element_type=preferred_element_type)
+    return la.inner(to_array(a), to_array(b), preferred_element_type=preferred_element_type)
 
 
 def outer(a: Any, b: Any, out: Any = None) -> Any:
@@ -88,7 +82,7 @@ def outer(a: Any, b: Any, out: Any = None) -> Any:
            [6, 8]])
     """
     refuse_out("outer", out)
-    return e.mul(expand_dims(m.ravel(a), 1), expand_dims(m.ravel(b), 0))
+    return la.outer(to_array(a), to_array(b))
 
 
 def tensordot(a: Any, b: Any, axes: Any = 2, *, precision: Any = None, preferred_element_type: Any = None) -> Any:
@@ -101,24 +95,7 @@ def tensordot(a: Any, b: Any, axes: Any = 2, *, precision: Any = None, preferred
     >>> tensordot(np.ones((2, 3, 4)), np.ones((4, 3, 5)), ((1, 2), (1, 0))).shape
     (2, 5)
     """
-    a, b = to_array(a), to_array(b)
-    left, right = len(shape_of(a)), len(shape_of(b))
-    if isinstance(axes, (int, np.integer)):
-        if axes > min(left, right) or axes < 0:
-            raise AxisError(
-                f"[tensordot] expected at most {min(left, right)} axes for shapes {shape_of(a)} and {shape_of(b)}, got {axes}."
-            )
-        of_a, of_b = list(range(left - axes, left)), list(range(axes))
-    else:
-        of_a, of_b = ([x] if isinstance(x, (int, np.integer)) else list(x) for x in axes)
-    of_a = [as_axis(i, left, "tensordot") for i in of_a]
-    of_b = [as_axis(i, right, "tensordot") for i in of_b]
-    lengths_a, lengths_b = [shape_of(a)[i] for i in of_a], [shape_of(b)[i] for i in of_b]
-    if lengths_a != lengths_b:
-        raise ShapeError(
-            f"[tensordot] expected paired axes of equal lengths, got {lengths_a} and {lengths_b}. Check axes=."
-        )
-    return la.dot_general(a, b, ((of_a, of_b), ((), ())), preferred_element_type=preferred_element_type)
+    return la.tensordot(to_array(a), to_array(b), axes, preferred_element_type=preferred_element_type)
 
 
 def _rows(x: Any) -> Any:
@@ -177,13 +154,7 @@ def kron(a: Any, b: Any) -> Any:
     >>> kron(np.array([1, 10]), np.array([1, 2]))
     array([ 1,  2, 10, 20])
     """
-    a, b = to_array(a), to_array(b)
-    ndim = max(len(shape_of(a)), len(shape_of(b)))
-    left = (1,) * (ndim - len(shape_of(a))) + shape_of(a)
-    right = (1,) * (ndim - len(shape_of(b))) + shape_of(b)
-    wide_a = reshape(a, tuple([n for k in left for n in (k, 1)]))
-    wide_b = reshape(b, tuple([n for k in right for n in (1, k)]))
-    return reshape(e.mul(wide_a, wide_b), tuple([x * y for x, y in zip(left, right)]))
+    return la.kron(to_array(a), to_array(b))
 
 
 def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Any:
@@ -217,6 +188,48 @@ def _pad_last(x: Any, n: int) -> Any:
     return pad(x, np.zeros((), dtype_of(x)), config) if missing else x
 
 
+def einsum(
+    subscripts: Any,
+    /,
+    *operands: Any,
+    out: Any = None,
+    optimize: Any = True,
+    precision: Any = None,
+    preferred_element_type: Any = None,
+    dtype: Any = None,
+    order: str = "K",
+    casting: str = "safe",
+) -> Any:
+    """Sums of products of array elements in Einstein's notation.
+
+    Args:
+      subscripts, operands: `"ij,jk->ik", a, b`, or `a, [0, 1], b, [1, 2], [0, 2]`. Without `->` (or a last list) the result has the labels
+        that occur once, in alphabetical order; `...` stands for further axes, which broadcast.
+      optimize, precision, order, casting: accepted and ignored: the order of contraction is always chosen.
+      preferred_element_type, dtype: dtype to compute in and return; the promoted one by default.
+
+    Raises:
+      ShapeError: the subscripts do not fit the shapes.
+
+    >>> einsum("ij,kj->ik", np.ones((2, 3)), np.ones((4, 3))).shape
+    (2, 4)
+    """
+    refuse_out("einsum", out)
+    if isinstance(subscripts, str):
+        operands = tuple([to_array(x) for x in operands])
+    return _einsum(subscripts, *operands, preferred_element_type=preferred_element_type, dtype=dtype)
+
+
+def einsum_path(subscripts: Any, /, *operands: Any, optimize: Any = "greedy") -> tuple[list, Any]:
+    """The order in which NumPy would contract the operands of an `einsum`, and a description of its cost.
+
+    >>> einsum_path("ij,jk,kl->il", np.ones((2, 3)), np.ones((3, 4)), np.ones((4, 5)))[0]
+    ['einsum_path', (1, 2), (0, 1)]
+    """
+    shapes = [np.broadcast_to(np.float32(0), shape_of(to_array(x))) for x in operands]
+    return np.einsum_path(subscripts, *shapes, optimize="greedy" if optimize is True else optimize)
+
+
 # ------------------------------------------------------------------ diagonals and triangles
 
 
@@ -226,17 +239,7 @@ def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     >>> diagonal(np.arange(9).reshape(3, 3), 1)
     array([1, 5])
     """
-    a = to_array(a)
-    ndim = len(shape_of(a))
-    if ndim < 2:
-        raise ShapeError(f"[diagonal] expected an array with at least two axes, got shape {shape_of(a)}.")
-    axis1, axis2 = as_axis(axis1, ndim, "diagonal"), as_axis(axis2, ndim, "diagonal")
-    if axis1 == axis2:
-        raise AxisError(f"[diagonal] expected two different axes, got {axis1} twice.")
-    a = moveaxis(a, (axis1, axis2), (-2, -1))
-    rows, columns = shape_of(a)[-2:]
-    first = np.arange(max(0, min(rows, columns - offset) - max(0, -offset))) + max(0, -offset)
-    return index_gather(a, (first, first + offset), (ndim - 2, ndim - 1), unique=True)
+    return diagonals.diagonal(to_array(a), offset, axis1, axis2)
 
 
 def diag(v: Any, k: int = 0) -> Any:
@@ -246,17 +249,7 @@ def diag(v: Any, k: int = 0) -> Any:
     array([[1, 0],
            [0, 2]])
     """
-    v = to_array(v)
-    shape = shape_of(v)
-    if len(shape) == 2:
-        return diagonal(v, k)
-    if len(shape) != 1:
-        raise ShapeError(f"[diag] expected a vector or a matrix, got shape {shape}. Use diagflat, or fnets.vmap.")
-    n = shape[0] + abs(k)
-    # row i of the padded, flat matrix starts n + 1 elements after the one before: the diagonal has stride n + 1
-    first = max(k, 0) + max(-k, 0) * n
-    last = n * n - first - (1 + (shape[0] - 1) * (n + 1)) if shape[0] else n * n - first
-    return reshape(pad(v, np.zeros((), dtype_of(v)), ((first, last, n if shape[0] else 0),)), (n, n))
+    return diagonals.diag(to_array(v), k)
 
 
 def diagflat(v: Any, k: int = 0) -> Any:
@@ -265,7 +258,7 @@ def diagflat(v: Any, k: int = 0) -> Any:
     >>> diagflat(np.array([[1, 2]])).shape
     (2, 2)
     """
-    return diag(m.ravel(v), k)
+    return diagonals.diag(m.ravel(v), k)
 
 
 def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: Any = None) -> Any:
@@ -275,17 +268,14 @@ def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = 
     np.int64(3)
     """
     refuse_out("trace", out)
-    return red.sum(diagonal(a, offset, axis1, axis2), -1, dtype)
+    a = to_array(a)
+    return diagonals.trace(a if dtype is None else convert(a, as_dtype(dtype)), offset, axis1, axis2)
 
 
-def _triangle(op: str, x: Any, k: int, lower: bool) -> Any:
+def _square_of(x: Any) -> Any:
+    """A vector as the matrix whose rows all are that vector, as NumPy's `tril` takes it; other arrays as they are."""
     x = to_array(x)
-    if not shape_of(x):
-        raise ShapeError(f"[{op}] expected an array with at least one axis, got a scalar.")
-    rows, columns = (shape_of(x) * 2)[-2:] if len(shape_of(x)) == 1 else shape_of(x)[-2:]
-    mask = np.tri(rows, columns, k if lower else k - 1, dtype=bool)
-    zero = np.zeros((), dtype_of(x))
-    return e.select(mask, x, zero) if lower else e.select(mask, zero, x)
+    return m.broadcast_to(x, shape_of(x) * 2) if x.ndim == 1 else x
 
 
 def tril(m: Any, k: int = 0) -> Any:
@@ -295,7 +285,7 @@ def tril(m: Any, k: int = 0) -> Any:
     array([[1., 0.],
            [1., 1.]])
     """
-    return _triangle("tril", m, k, True)
+    return diagonals.tril(_square_of(m), k)
 
 
 def triu(m: Any, k: int = 0) -> Any:
@@ -305,7 +295,7 @@ def triu(m: Any, k: int = 0) -> Any:
     array([[1., 1.],
            [0., 1.]])
     """
-    return _triangle("triu", m, k, False)
+    return diagonals.triu(_square_of(m), k)
 
 
 def fill_diagonal(a: Any, val: Any, wrap: bool = False, *, inplace: bool = False) -> Any:
