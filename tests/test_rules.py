@@ -16,8 +16,19 @@ from fnets.transforms.vmap import vmap_flat
 
 SAMPLES = all_samples()
 rng = np.random.default_rng(1)
-# their operands or parameters exist only inside a transformation: tests/test_custom_rules.py, tests/test_collectives.py
-NO_SAMPLE_NEEDED = {"custom_vjp_call", "custom_jvp_call", "psum", "all_gather", "psum_scatter", "all_to_all", "ppermute"}
+# their operands or parameters exist only inside a transformation: test_custom_rules.py, test_collectives.py, test_callbacks.py
+NO_SAMPLE_NEEDED = {
+    "custom_vjp_call",
+    "custom_jvp_call",
+    "psum",
+    "all_gather",
+    "psum_scatter",
+    "all_to_all",
+    "ppermute",
+    "debug_callback",
+    "io_callback",
+    "pure_callback",
+}
 
 
 def each(condition=lambda s: True):

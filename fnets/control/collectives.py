@@ -74,10 +74,6 @@ def _all_gather_batch(size: int, x: Any, d: int | None, axis: int, **_: Any) -> 
 
 
 def _psum_scatter_abstract(a: ShapedArray, token: ShapedArray, axis: int, axis_size: int) -> ShapedArray:
-    if a.shape[axis] != axis_size:
-        raise ShapeError(
-            f"[psum_scatter] expected axis {axis} to have the length of the mapped axis, {axis_size}, got shape {a.shape}. Use tiled=True."
-        )
     return a.update(shape=a.shape[:axis] + a.shape[axis + 1 :])
 
 
@@ -102,10 +98,6 @@ psum_scatter_p = _declare(
 def _all_to_all_abstract(
     a: ShapedArray, token: ShapedArray, split_axis: int, concat_axis: int, axis_size: int
 ) -> ShapedArray:
-    if a.shape[split_axis] != axis_size:
-        raise ShapeError(
-            f"[all_to_all] expected axis {split_axis} to have the length of the mapped axis, {axis_size}, got shape {a.shape}. Use tiled=True."
-        )
     shape = a.shape[:split_axis] + a.shape[split_axis + 1 :]
     return a.update(shape=(*shape[:concat_axis], axis_size, *shape[concat_axis:]))
 
@@ -287,10 +279,18 @@ def psum_scatter(
     def one(leaf: Any) -> Any:
         shape = shape_of(leaf)
         at = as_axis(scatter_dimension, len(shape), "psum_scatter")
-        leaf = _tiles("psum_scatter", leaf, at, size) if tiled else leaf
+        leaf = _tiles("psum_scatter", leaf, at, size) if tiled else _whole("psum_scatter", leaf, at, size)
         return psum_scatter_p.bind(leaf, token, axis=at, axis_size=size)
 
     return tree.map(one, x)
+
+
+def _whole(op: str, x: Any, axis: int, size: int) -> Any:
+    if shape_of(x)[axis] != size:
+        raise ShapeError(
+            f"[{op}] expected axis {axis} to have the length of the mapped axis, {size}, got shape {shape_of(x)}. Use tiled=True."
+        )
+    return x
 
 
 def _tiles(op: str, x: Any, axis: int, size: int) -> Any:
