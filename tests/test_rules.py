@@ -188,4 +188,4 @@ def test_vmap_equals_loop(s: Sample):
                     else np.moveaxis(as_numpy(value), d, 0)
                 )
                 assert got.dtype == expected.dtype
-                close(got, expected, 1e-9, f"vmap over {positions} at {dim}")
+                close(got, expected, 1e-9 if got.dtype != np.float32 else 1e-6, f"vmap over {positions} at {dim}")

@@ -139,6 +139,9 @@ class Codegen:
         return f"{self.const(impl, e.prim.name)}({', '.join(map(self.atom, e.invars))})"
 
 
+_OUT_BY_KEYWORD = {np.maximum, np.minimum}  # NumPy deprecates a third positional argument for these
+
+
 def _lower_ufunc(cg: Codegen, e: Eqn, args: list[str], out: str | None) -> str:
     ufunc = e.prim.ufunc
     assert ufunc is not None
@@ -150,7 +153,9 @@ def _lower_ufunc(cg: Codegen, e: Eqn, args: list[str], out: str | None) -> str:
                 cg.array_literal(v.val, loop[k]) if type(v) is Literal and _exact(v.val, loop[k]) else name
                 for k, (v, name) in enumerate(zip(e.invars, args))
             ]
-    return f"{cg.const(ufunc, e.prim.name)}({', '.join(args if out is None else [*args, out])})"
+    if out is not None:
+        args = [*args, f"out={out}" if ufunc in _OUT_BY_KEYWORD else out]
+    return f"{cg.const(ufunc, e.prim.name)}({', '.join(args)})"
 
 
 def _exact(value: Any, dtype: np.dtype) -> bool:
