@@ -141,7 +141,7 @@ def _gather_impl(x: Any, *indices: Any, axes: Axes, unique: bool) -> Any:
     try:
         if len(axes) == 1 and x.flags.c_contiguous:
             return x.take(indices[0], axes[0])
-        out = x[index_tuple(indices, axes)]
+        out = x[indices if axes[-1] == len(axes) - 1 else index_tuple(indices, axes)]
         return out.copy() if type(out) is np.ndarray and out.base is not None else out  # scalars alone give a view
     except IndexError:
         error = out_of_range("getitem", indices, axes, x.shape)
@@ -588,6 +588,24 @@ def index_scatter(
     )
 
 
+def apply_counted(x: Any, func: Callable, counts: np.ndarray) -> Any:
+    """`x` with an elementwise function applied to each element as often as `counts`, of the shape of x, says."""
+    for r in range(np.max(counts, initial=0)):
+        if not shape_of(x):
+            x = convert(func(x), dtype_of(x))
+            continue
+        positions = (counts > r).nonzero()
+        axes = _every_axis(len(positions))
+        values = convert(func(gather_p.bind(x, *positions, axes=axes, unique=True)), dtype_of(x))
+        x = scatter_p.bind(x, values, *positions, axes=axes, op="set", drop=False, unique=True)
+    return x
+
+
+@functools.lru_cache(maxsize=64)
+def _every_axis(ndim: int) -> Axes:
+    return tuple(range(ndim))
+
+
 # ------------------------------------------------------------------ gathers of a known form
 
 
@@ -595,8 +613,15 @@ def along_axis_indices(shape: tuple[int, ...], indices: Any, axis: int) -> tuple
     """Index arrays for all axes such that `x[...]` of them is take_along_axis; and whether each row is read once at most."""
     ndim = len(shape)
     own = shape_of(indices)
-    arrays = [indices if d == axis else iota_along(n, ndim, d) for d, n in enumerate(shape)]
-    return arrays, own[axis] == 1 and all([m <= n for d, (n, m) in enumerate(zip(shape, own)) if d != axis])
+    once = own[axis] == 1
+    arrays = []
+    for d in range(ndim):
+        if d == axis:
+            arrays.append(indices)
+        else:
+            arrays.append(iota_along(shape[d], ndim, d))
+            once = once and own[d] <= shape[d]
+    return arrays, once
 
 
 def take_along(x: Any, indices: Any, axis: int, unique: bool = False) -> Any:
@@ -605,7 +630,7 @@ def take_along(x: Any, indices: Any, axis: int, unique: bool = False) -> Any:
     if len(shape) == 1:
         return gather_p.bind(x, indices, axes=(0,), unique=unique)
     arrays, once = along_axis_indices(shape, indices, axis)
-    return gather_p.bind(x, *arrays, axes=tuple(range(len(shape))), unique=unique or once)
+    return gather_p.bind(x, *arrays, axes=_every_axis(len(shape)), unique=unique or once)
 
 
 def window_plan(
@@ -632,11 +657,16 @@ def window_plan(
 
 
 def gather_windows(
-    x: Any, starts: Mapping[int, Any], sizes: Sequence[int], collapsed: Sequence[int] = (), batch_ndim: int = 1
+    x: Any,
+    starts: Mapping[int, Any],
+    sizes: Sequence[int],
+    collapsed: Sequence[int] = (),
+    batch_ndim: int = 1,
+    unique: bool = False,
 ) -> Any:
-    """Windows of x as (batch..., window...); arguments as `window_plan`, the starts in range."""
+    """Windows of x as (batch..., window...); arguments as `window_plan`, the starts in range. unique: they do not overlap."""
     axes, indices, order = window_plan(len(shape_of(x)), starts, sizes, collapsed, batch_ndim)
-    return transpose(gather_p.bind(x, *indices, axes=axes, unique=False), order)
+    return transpose(gather_p.bind(x, *indices, axes=axes, unique=unique), order)
 
 
 def scatter_windows(

@@ -14,6 +14,7 @@ import numpy as np
 from fnets.errors import IndexingError
 
 _BLOCK = 1 << 16  # positions worked out at a time
+_FEW = 256  # up to so many elements, the generic loop of ufunc.at costs less than working out positions
 _LONG_ROW = 1024  # from here on a call per row costs less than a position per element
 _PAIR_OF = {np.dtype(np.float32): np.dtype(np.complex64), np.dtype(np.float64): np.dtype(np.complex128)}
 UFUNCS = {"add": np.add, "mul": np.multiply, "min": np.minimum, "max": np.maximum}
@@ -45,10 +46,10 @@ def out_of_range(op: str, indices: Sequence[Any], axes: Sequence[int], shape: tu
     for i, a in zip(indices, axes):
         n = shape[a]
         i = np.asarray(i)
-        wrong = i[(i < -n) | (i >= n)]
-        if wrong.size:
+        if i.size and not -n <= np.minimum.reduce(i, None) <= np.maximum.reduce(i, None) < n:
+            wrong = i[(i < -n) | (i >= n)].flat[0]
             return IndexingError(
-                f"[{op}] expected indices between {-n} and {n - 1} for axis {a} of shape {shape}, got {wrong.flat[0]}: index {wrong.flat[0]} is out "
+                f"[{op}] expected indices between {-n} and {n - 1} for axis {a} of shape {shape}, got {wrong}: index {wrong} is out "
                 f"of bounds for axis {a} with size {n}. Use fnets.numpy.at(x)[...] with mode='clip', 'fill', 'drop' or 'wrap' if that is meant."
             )
     return None
@@ -141,29 +142,31 @@ def _positions(sizes: Sequence[int], strides: Sequence[int]) -> np.ndarray:
 def _combine(
     ufunc: np.ufunc, out: np.ndarray, updates: Any, indices: Sequence[Any], axes: Sequence[int], front: bool = False
 ) -> None:
-    """`ufunc.at` for rows. front: the updates have the dimensions of the index arrays first already."""
-    index_shape = np.broadcast_shapes(*[np.shape(i) for i in indices])
+    """`ufunc.at`, fast also for rows. front: the updates have the dimensions of the index arrays first already."""
+    if out.ndim == 1 or updates.size <= _FEW:
+        target = _axes_first(out, axes) if front else out
+        index = tuple(indices) if front else index_tuple(indices, axes)
+        if out.ndim == 1 and np.ndim(indices[0]) > 1:
+            index, updates = index[0].reshape(-1), updates.reshape(-1)
+        ufunc.at(target, index, updates)
+        return
     error = out_of_range("scatter", indices, axes, out.shape)
     if error is not None:
         raise error
-    if updates.size == 0:
-        return
-    rows = updates if front else _front(updates, axes, len(index_shape))
-    rows = np.ascontiguousarray(rows)
+    index_shape = np.broadcast_shapes(*[np.shape(i) for i in indices])
+    rows = np.ascontiguousarray(updates if front else _front(updates, axes, len(index_shape)))
     rest = [d for d in range(out.ndim) if d not in axes]
-    if ufunc is np.add and rest and rest[-1] == out.ndim - 1 and out.shape[-1] % 2 == 0 and out.dtype in _PAIR_OF:
+    if ufunc is np.add and out.dtype in _PAIR_OF and rest and rest[-1] == out.ndim - 1 and out.shape[-1] % 2 == 0:
         out, rows = out.view(_PAIR_OF[out.dtype]), rows.view(_PAIR_OF[out.dtype])
     strides = [s // out.itemsize for s in out.strides]
     base: Any = 0
     for i, a in zip(indices, axes):
         i = np.asarray(i, np.intp)
-        if i.size and i.min() < 0:
-            i = np.where(i < 0, i + out.shape[a], i)
-        base = base + i * strides[a]
+        base = base + np.where(i < 0, i + out.shape[a], i) * strides[a]
     base = np.broadcast_to(base, index_shape).reshape(-1)
     columns = _positions([out.shape[d] for d in rest], [strides[d] for d in rest])
     _combine_rows(
-        ufunc, out.reshape(-1), base, columns, rows.reshape(len(base), len(columns)), bool(rest) and rest[0] > axes[-1]
+        ufunc, out.reshape(-1), base, columns, rows.reshape(len(base), len(columns)), axes[-1] == len(axes) - 1
     )
 
 
@@ -172,13 +175,13 @@ def _combine_rows(
 ) -> None:
     """Combine row k of `rows` into `flat[base[k] + columns]`; adjacent: the columns are 0, 1, 2, ..."""
     width = len(columns)
-    if width == 1:
-        ufunc.at(flat, base if columns[0] == 0 else base + columns[0], rows.reshape(-1))
+    if width == 1:  # the one column is column 0
+        ufunc.at(flat, base, rows.reshape(-1))
         return
     if adjacent and width >= _LONG_ROW:
         for start, row in zip(base.tolist(), rows):
             target = flat[start : start + width]
-            ufunc(target, row, target)
+            ufunc(target, row, out=target)
         return
     step = max(1, _BLOCK // width)
     for k in range(0, len(base), step):
