@@ -14,7 +14,7 @@ import fnets.numpy as fnp
 from fnets import optim, tree
 
 sys.path.insert(0, str(Path(__file__).parent / "golden"))
-from golden_io import build, load  # noqa: E402
+from golden_io import build, load
 
 STEPS = 20
 NAN_STEPS = {"w": (4, 5), "b": (5, 6, 12)}
@@ -87,7 +87,9 @@ def compare(trail: list[dict], case: dict, arrays: dict, rtol: float, suffix: st
 
 def tolerance(case: dict, usual: float) -> float:
     inexact = case["mode"] == "objective" or any(name in str(case["expression"]) for name in FLOAT32_INSIDE)
-    return max(usual, 1e-6) if inexact else usual  # a line search near the minimum amplifies the last bits of the objective
+    return (
+        max(usual, 1e-6) if inexact else usual
+    )  # a line search near the minimum amplifies the last bits of the objective
 
 
 @pytest.mark.parametrize("name", RUNS)
@@ -99,6 +101,10 @@ def test_float64_equals_optax(name: str):
     compare(trail, case, arrays, tolerance(case, 1e-10))
 
 
+# in float32 optax loses digits of RAdam's rectification; ours is compared with its float64 run
+CANCELLING = ("radam",)
+
+
 @pytest.mark.parametrize("name", RUNS)
 def test_float32_equals_optax_and_stays_float32(name: str):
     case, arrays = RUNS[name]
@@ -107,8 +113,12 @@ def test_float32_equals_optax_and_stays_float32(name: str):
     for path, leaf in tree.leaves_with_path(state):
         dtype = np.asarray(leaf).dtype
         assert dtype != np.float64, f"state{tree.keystr(path)} has widened to float64"
-    # line searches take other branches at the last bit
-    compare(trail, case, arrays, 1e-3 if case["mode"] == "objective" else 2e-6, suffix="32")
+    expression = str(case["expression"])
+    if any(word in expression for word in CANCELLING):
+        compare(trail, case, arrays, 1e-6)
+    else:  # the estimate of the Hessian and the line searches take other turns at the last bit
+        exact = case["mode"] != "objective" and "lbfgs" not in expression
+        compare(trail, case, arrays, 1e-6 if exact else 1e-3, suffix="32")
 
 
 @pytest.mark.parametrize("name", [n for n in RUNS if "distance_over" not in n])

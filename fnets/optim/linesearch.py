@@ -250,23 +250,34 @@ class _Search(NamedTuple):
     safe: _Safe
 
 
-def _cubic_minimum(a: Any, fa: Any, slope: Any, b: Any, fb: Any, c: Any, fc: Any) -> Any:
-    """Minimum of the cubic through three points with a slope at the first; NaN or infinite if there is none (Nocedal and Wright, 2006, 3.59)."""
+def _quotient(x: Any, y: Any) -> tuple[Any, Any]:
+    """x / y where y isn't zero, and whether it isn't."""
+    usable = fnp.not_equal(y, 0)
+    return fnp.divide(x, fnp.where(usable, y, 1.0)), usable
+
+
+def _cubic_minimum(a: Any, fa: Any, slope: Any, b: Any, fb: Any, c: Any, fc: Any) -> tuple[Any, Any]:
+    """Minimum of the cubic through three points with a slope at the first, and whether it has one (Nocedal and Wright, 2006, 3.59)."""
     db, dc = fnp.subtract(b, a), fnp.subtract(c, a)
     rb = fnp.subtract(fnp.subtract(fb, fa), fnp.multiply(slope, db))
     rc = fnp.subtract(fnp.subtract(fc, fa), fnp.multiply(slope, dc))
     below = fnp.multiply(fnp.square(fnp.multiply(db, dc)), fnp.subtract(db, dc))
-    cubic = fnp.divide(fnp.subtract(fnp.multiply(fnp.square(dc), rb), fnp.multiply(fnp.square(db), rc)), below)
-    square = fnp.divide(fnp.subtract(fnp.multiply(db**3, rc), fnp.multiply(dc**3, rb)), below)
-    root = fnp.sqrt(fnp.subtract(fnp.square(square), fnp.multiply(fnp.multiply(3.0, cubic), slope)))
-    return fnp.add(a, fnp.divide(fnp.subtract(root, square), fnp.multiply(3.0, cubic)))
+    above = fnp.subtract(fnp.multiply(fnp.square(dc), rb), fnp.multiply(fnp.square(db), rc))
+    cubic, apart = _quotient(above, below)
+    square, _ = _quotient(fnp.subtract(fnp.multiply(db**3, rc), fnp.multiply(dc**3, rb)), below)
+    radicand = fnp.subtract(fnp.square(square), fnp.multiply(fnp.multiply(3.0, cubic), slope))
+    root = fnp.sqrt(fnp.maximum(radicand, 0.0))
+    distance, curved = _quotient(fnp.subtract(root, square), fnp.multiply(3.0, cubic))
+    exists = fnp.logical_and(fnp.logical_and(apart, curved), fnp.greater_equal(radicand, 0.0))
+    return fnp.add(a, distance), exists
 
 
-def _quadratic_minimum(a: Any, fa: Any, slope: Any, b: Any, fb: Any) -> Any:
-    """Minimum of the parabola through two points with a slope at the first."""
+def _quadratic_minimum(a: Any, fa: Any, slope: Any, b: Any, fb: Any) -> tuple[Any, Any]:
+    """Minimum of the parabola through two points with a slope at the first, and whether it has one."""
     db = fnp.subtract(b, a)
-    square = fnp.divide(fnp.subtract(fnp.subtract(fb, fa), fnp.multiply(slope, db)), fnp.square(db))
-    return fnp.subtract(a, fnp.divide(slope, fnp.multiply(2.0, square)))
+    square, apart = _quotient(fnp.subtract(fnp.subtract(fb, fa), fnp.multiply(slope, db)), fnp.square(db))
+    distance, curved = _quotient(slope, fnp.multiply(2.0, square))
+    return fnp.subtract(a, distance), fnp.logical_and(apart, curved)
 
 
 def _strictly_inside(x: Any, low: Any, high: Any, margin: Any) -> Any:
@@ -278,13 +289,13 @@ def _middle(s: _Search) -> Any:
     """The next trial in an interval: by a cubic, else by a parabola, else its middle."""
     low, high = s.low, s.high
     width = fnp.abs(fnp.subtract(high.step, low.step))
-    with np.errstate(all="ignore"):  # either may have no minimum; then the result is not used
-        cubic = _cubic_minimum(*low, high.step, high.value, s.cubic_ref, s.value_cubic_ref)
-        parabola = _quadratic_minimum(*low, high.step, high.value)
-    use_cubic = _strictly_inside(cubic, low.step, high.step, fnp.multiply(0.2, width))
-    use_parabola = _strictly_inside(parabola, low.step, high.step, fnp.multiply(0.1, width))
+    cubic, has_cubic = _cubic_minimum(*low, high.step, high.value, s.cubic_ref, s.value_cubic_ref)
+    parabola, has_parabola = _quadratic_minimum(*low, high.step, high.value)
+    cubic_inside = _strictly_inside(cubic, low.step, high.step, fnp.multiply(0.2, width))
+    parabola_inside = _strictly_inside(parabola, low.step, high.step, fnp.multiply(0.1, width))
     half = fnp.divide(fnp.add(low.step, high.step), 2.0)
-    return fnp.where(use_cubic, cubic, fnp.where(use_parabola, parabola, half))
+    best = fnp.where(fnp.logical_and(has_parabola, parabola_inside), parabola, half)
+    return fnp.where(fnp.logical_and(has_cubic, cubic_inside), cubic, best)
 
 
 class _Zoom:

@@ -44,6 +44,25 @@ def like(value: Any, x: Any) -> Any:
     return convert(value, wanted if have.kind == "c" else real_dtype(wanted))
 
 
+def at_least_float32(dtype: np.dtype) -> np.dtype:
+    """The real dtype in which a scalar that belongs to arrays of a dtype is computed: float32 for half precision.
+
+    >>> at_least_float32(np.dtype("float16"))
+    dtype('float32')
+    """
+    real = real_dtype(dtype)
+    return real if real.kind == "f" and real.itemsize >= 4 else np.dtype("float32")
+
+
+def decay_power(decay: Any, count: Any, dtype: np.dtype) -> Any:
+    """`decay ** count` computed in a dtype, as optax does: in float64 the first steps would differ from its float32 ones.
+
+    >>> decay_power(0.5, np.int32(2), np.dtype("float32"))
+    np.float32(0.25)
+    """
+    return fnp.power(convert(decay, dtype), convert(count, dtype))
+
+
 def is_none(x: Any) -> bool:
     """True for None."""
     return x is None

@@ -19,7 +19,7 @@ from fnets import tree as _tree
 from fnets.config import default_float
 from fnets.core.trace import dtype_of, shape_of
 from fnets.errors import ArgumentError
-from fnets.optim.numerics import abs_sq, like, map_or_none
+from fnets.optim.numerics import abs_sq, at_least_float32, decay_power, like, map_or_none
 from fnets.optim.tree_state import NamedTupleKey, get, get_all_with_path, map_params, set
 from fnets.primitives.base import convert
 
@@ -370,8 +370,15 @@ def bias_correction(moment: PyTree, decay: Any, count: Any) -> PyTree:
     >>> bias_correction([fnp.array([1.0])], 0.5, 1)
     [array([2.], dtype=float32)]
     """
-    factor = fnp.subtract(1, fnp.power(decay, count))
-    return _map(lambda t: fnp.divide(t, like(factor, t)), moment)
+    factors: dict[np.dtype, Any] = {}
+
+    def correct(t: Any) -> Any:
+        dtype = at_least_float32(dtype_of(t))
+        if dtype not in factors:
+            factors[dtype] = fnp.subtract(1, decay_power(decay, count, dtype))
+        return fnp.divide(t, like(factors[dtype], t))
+
+    return _map(correct, moment)
 
 
 # ---------------------------------------------------------------- random trees

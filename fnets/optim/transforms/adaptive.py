@@ -8,13 +8,23 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 import fnets.numpy as fnp
 from fnets import tree
 from fnets.core.trace import dtype_of
 from fnets.errors import ArgumentError
 from fnets.optim import tree as otu
 from fnets.optim.base import GradientTransformation, Params, Updates, require_params
-from fnets.optim.numerics import abs_sq, choose, like, map_or_none, safe_increment, zero_count
+from fnets.optim.numerics import (
+    abs_sq,
+    choose,
+    decay_power,
+    like,
+    map_or_none,
+    safe_increment,
+    zero_count,
+)
 from fnets.primitives.base import convert
 
 
@@ -278,8 +288,10 @@ def scale_by_radam(
         mu = otu.update_moment(updates, state.mu, b1, 1)
         nu = otu.update_moment_per_elem_norm(updates, state.nu, b2, 2)
         count = safe_increment(state.count)
-        power = fnp.power(b2, count)
-        length = fnp.subtract(longest, fnp.divide(fnp.multiply(2 * count, power), fnp.subtract(1, power)))
+        # the difference of two numbers near 2 / (1 - b2): float32 would leave it four digits
+        power = decay_power(b2, count, np.dtype("float64"))
+        lag = fnp.divide(fnp.multiply(fnp.multiply(2.0, count), power), fnp.subtract(1, power))
+        length = fnp.subtract(longest, lag)
         mu_hat = _corrected_mean(mu, updates, b1, count, nesterov)
         nu_hat = otu.bias_correction(nu, b2, count)
         known, r = fnp.greater_equal(length, threshold), rectification(length)
