@@ -227,11 +227,6 @@ def _check_float_leaves(
                 f"[{op}] expected inputs of a float dtype, got {dtype.name} at {paths()[i]}. "
                 f"Pass a float (1.0, x.astype('float32')), or choose another argument with argnums."
             )
-        if dtype.kind == "c" and not holomorphic and op in ("grad", "value_and_grad", "jacrev"):
-            raise DTypeError(
-                f"[{op}] expected real inputs, got {dtype.name} at {paths()[i]}. For a holomorphic function pass holomorphic=True; "
-                "otherwise differentiate with respect to real and imaginary parts, or use vjp."
-            )
 
 
 def _positions(op: str, argnums: int | Sequence[int], nargs: int) -> list[int]:
