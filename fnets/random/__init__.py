@@ -10,24 +10,76 @@ Lives here: names only. May import primitives and core.
 (2, 3)
 """
 
-from fnets.random.basic import bernoulli, bits, normal, randint, truncated_normal, uniform
-from fnets.random.keys import PRNGKey, fold_in, key, key_data, split, wrap_key_data
-from fnets.random.matrices import orthogonal
-from fnets.random.orders import permutation
+from fnets.random.basic import bernoulli, bits, normal, rademacher, randint, truncated_normal, uniform
+from fnets.random.continuous import (
+    cauchy,
+    double_sided_maxwell,
+    exponential,
+    gumbel,
+    laplace,
+    logistic,
+    lognormal,
+    maxwell,
+    pareto,
+    rayleigh,
+    triangular,
+    wald,
+    weibull_min,
+)
+from fnets.random.counts import binomial, geometric, multinomial, poisson
+from fnets.random.gammas import ball, beta, chisquare, dirichlet, f, gamma, generalized_normal, loggamma, t
+from fnets.random.keys import PRNGKey, clone, fold_in, key, key_data, key_impl, split, wrap_key_data
+from fnets.random.matrices import multivariate_normal, orthogonal
+from fnets.random.orders import categorical, choice, permutation
+from fnets.random.reuse import KeyReuseError, check_key_reuse
 
 __all__ = [
+    "KeyReuseError",
     "PRNGKey",
+    "ball",
     "bernoulli",
+    "beta",
+    "binomial",
     "bits",
+    "categorical",
+    "cauchy",
+    "check_key_reuse",
+    "chisquare",
+    "choice",
+    "clone",
+    "dirichlet",
+    "double_sided_maxwell",
+    "exponential",
+    "f",
     "fold_in",
+    "gamma",
+    "generalized_normal",
+    "geometric",
+    "gumbel",
     "key",
     "key_data",
+    "key_impl",
+    "laplace",
+    "loggamma",
+    "logistic",
+    "lognormal",
+    "maxwell",
+    "multinomial",
+    "multivariate_normal",
     "normal",
     "orthogonal",
+    "pareto",
     "permutation",
+    "poisson",
+    "rademacher",
     "randint",
+    "rayleigh",
     "split",
+    "t",
+    "triangular",
     "truncated_normal",
     "uniform",
+    "wald",
+    "weibull_min",
     "wrap_key_data",
 ]

@@ -7,14 +7,17 @@ from typing import Any
 
 import numpy as np
 
+from fnets.config import default_float
 from fnets.core.trace import dtype_of
 from fnets.errors import ArgumentError, DTypeError
 from fnets.primitives.base import arr, convert
 from fnets.primitives.elementwise import (
     add,
+    bitwise_and,
     clamp,
     complex_,
     div,
+    eq,
     erf,
     erf_inv,
     gt,
@@ -28,17 +31,18 @@ from fnets.primitives.elementwise import (
     select,
     sub,
 )
-from fnets.primitives.random import random_bits
 from fnets.primitives.random_samplers import random_normal_p, random_uniform_p
 from fnets.primitives.shape import stop_gradient
 from fnets.random.arguments import (
     as_key,
     as_shape,
     common_shape,
+    draw_bits,
     float_dtype,
     inexact,
     inexact_dtype,
     int_dtype,
+    number_dtype,
     parameter,
     rows,
     subkeys,
@@ -70,21 +74,28 @@ def bits(key: Any, shape: Any = (), dtype: Any = None) -> Any:
         width = dtype.itemsize
         if dtype.kind != "u":
             raise DTypeError(f"[random.bits] expected an unsigned integer dtype, got {dtype.name}. Use dtype='uint32'.")
-    return random_bits(key, as_shape(shape, "bits"), 8 * width)
+    return draw_bits(key, as_shape(shape, "bits"), 8 * width)
 
 
-def unit_uniform(key: Any, shape: tuple[int, ...], dtype: np.dtype) -> Any:
-    """Uniform numbers in [0, 1) of a checked key, shape and dtype."""
-    return random_uniform_p.bind(key, shape=shape, dtype=dtype)
+def scaled_uniform(key: Any, shape: tuple[int, ...], dtype: np.dtype, low: Any = 0.0, high: Any = 1.0) -> Any:
+    """Uniform numbers in [low, high) of a checked key, shape and dtype; bounds that are not Python numbers must be of that dtype.
 
-
-def scaled_uniform(key: Any, shape: tuple[int, ...], dtype: np.dtype, low: Any, high: Any) -> Any:
-    """Uniform numbers in [low, high) of a checked key, shape and dtype; the bounds have that dtype and broadcast to the shape."""
-    return maximum(low, add(mul(unit_uniform(key, shape, dtype), sub(high, low)), low))
+    float32 is scaled in float64, which rounds once, as the fused multiply-add does in which XLA computes it.
+    """
+    if type(low) in (float, int) and type(high) in (float, int):
+        if low == 0 and high == 1:
+            return random_uniform_p.bind(key, shape=shape, dtype=dtype)
+        return random_uniform_p.bind(key, shape=shape, dtype=dtype, low=float(low), high=float(high))
+    u, low, high = random_uniform_p.bind(key, shape=shape, dtype=dtype), parameter(low, dtype), parameter(high, dtype)
+    work = np.float64 if dtype == np.float32 else dtype
+    scaled = add(mul(convert(u, work), convert(sub(high, low), work)), convert(low, work))
+    return maximum(low, convert(scaled, dtype))
 
 
 def uniform(key: Any, shape: Any = (), dtype: Any = None, minval: Any = 0.0, maxval: Any = 1.0) -> Any:
     """Uniform numbers in [minval, maxval), equal to `jax.random.uniform` bit for bit.
+
+    In float64 the last bit may differ where the bounds are not 0 and 1: XLA rounds once there.
 
     Args:
         key: a key.
@@ -102,10 +113,8 @@ def uniform(key: Any, shape: Any = (), dtype: Any = None, minval: Any = 0.0, max
     array([0.947667 , 0.9785799], dtype=float32)
     """
     key, dtype, shape = as_key(key, "uniform"), float_dtype(dtype, "uniform"), as_shape(shape, "uniform")
-    if type(minval) is float and minval == 0 and type(maxval) is float and maxval == 1:
-        return unit_uniform(key, shape, dtype)
     common_shape(shape, "uniform", minval, maxval)
-    return scaled_uniform(key, shape, dtype, parameter(minval, dtype), parameter(maxval, dtype))
+    return scaled_uniform(key, shape, dtype, minval, maxval)
 
 
 def normal(key: Any, shape: Any = (), dtype: Any = None) -> Any:
@@ -186,8 +195,8 @@ def bernoulli(key: Any, p: Any = 0.5, shape: Any = None, mode: str = "low") -> A
     p, shape = inexact(p), common_shape(shape, "bernoulli", p)
     dtype = dtype_of(p)
     if mode == "low":
-        return lt(unit_uniform(key, shape, dtype), p)
-    coarse, fine = rows(unit_uniform(key, (2, *shape), dtype), 2)
+        return lt(scaled_uniform(key, shape, dtype), p)
+    coarse, fine = rows(scaled_uniform(key, (2, *shape), dtype), 2)
     return lt(mul(fine, dtype.type(2.0 ** -np.finfo(dtype).nmant)), sub(p, coarse))
 
 
@@ -211,26 +220,89 @@ def randint(key: Any, shape: Any, minval: Any, maxval: Any, dtype: Any = None) -
     """
     key, dtype, shape = as_key(key, "randint"), int_dtype(dtype, "randint"), as_shape(shape, "randint")
     common_shape(shape, "randint", minval, maxval)
+    return integers(key, shape, minval, maxval, dtype)
+
+
+def integers(key: Any, shape: tuple[int, ...], minval: Any, maxval: Any, dtype: np.dtype) -> Any:
+    """Integers of checked arguments: (high * 2**bits + low) modulo the span, for two draws of as many bits as the dtype has."""
     work = dtype if dtype.itemsize >= 4 else np.dtype("int32")  # fewer bits would be visibly biased
-    low, past = _bound(minval, dtype), _bound(maxval, dtype, past=work is not dtype)
-    open_top = gt(arr(maxval), np.iinfo(work).max)
-    low, past = convert(low, work), convert(past, work)
-    unsigned = _UINT[work.itemsize]
-    span = select(le(past, low), unsigned.type(1), convert(sub(past, low), unsigned))
-    span = add(span, convert(logical_and(open_top, gt(past, low)), unsigned))
-    high_bits, low_bits = [random_bits(k, shape, 8 * work.itemsize) for k in subkeys(key)]
-    # (high * 2**bits + low) % span without wider integers
-    factor = remainder(unsigned.type(1 << 4 * work.itemsize), span)
-    factor = remainder(mul(factor, factor), span)
-    offset = remainder(add(mul(remainder(high_bits, span), factor), remainder(low_bits, span)), span)
+    unsigned, width = _UINT[work.itemsize], 8 * work.itemsize
+    key_high, key_low = subkeys(key)
+    offset = draw_bits(key_low, shape, width)
+    if type(minval) is int and type(maxval) is int:
+        low, span = _known_span(minval, maxval, dtype, work)
+        factor = _power_modulo(width, span)
+        if factor:
+            high = remainder(draw_bits(key_high, shape, width), unsigned.type(span))
+            offset = add(mul(high, unsigned.type(factor)), remainder(offset, unsigned.type(span)))
+        if span & (span - 1):
+            offset = remainder(offset, unsigned.type(span))
+        elif span:
+            offset = bitwise_and(offset, unsigned.type(span - 1))
+    else:
+        low, span = _span(minval, maxval, dtype, work)
+        some = select(eq(span, 0), unsigned.type(1), span)
+        factor = remainder(unsigned.type(1 << width // 2), some)
+        factor = remainder(mul(factor, factor), some)
+        high = remainder(draw_bits(key_high, shape, width), some)
+        reduced = remainder(add(mul(high, factor), remainder(offset, some)), some)
+        offset = select(eq(span, 0), offset, reduced)
     return convert(add(low, convert(offset, work)), dtype)
 
 
-def _bound(x: Any, dtype: np.dtype, past: bool = False) -> Any:
-    """A bound clipped to the dtype, or to one past it; floats are cut to integers."""
+def _power_modulo(width: int, span: int) -> int:
+    """2**width modulo the span, in JAX's arithmetic: 0 where the square of 2**(width / 2) does not fit, and for the whole range."""
+    half = (1 << width // 2) % span if span else 0
+    return half * half % (1 << width) % span if half else 0
+
+
+def _known_span(minval: int, maxval: int, dtype: np.dtype, work: np.dtype) -> tuple[Any, int]:
+    """The lower bound in the working dtype, and how many integers there are; 0 stands for all of them."""
+    info = np.iinfo(dtype)
+    low, past = max(info.min, min(minval, info.max)), max(info.min, min(maxval, info.max + 1))
+    span = past - low if past > low else 1
+    return work.type(low), span if span < 1 << 8 * work.itemsize else 0
+
+
+def _span(minval: Any, maxval: Any, dtype: np.dtype, work: np.dtype) -> tuple[Any, Any]:
+    """The same of arrays."""
+    low, past = _bound(minval, dtype, work, 0), _bound(maxval, dtype, work, int(work is not dtype))
+    open_end = gt(arr(maxval), np.iinfo(work).max)
+    unsigned = _UINT[work.itemsize]
+    span = select(le(past, low), unsigned.type(1), convert(sub(past, low), unsigned))
+    return low, add(span, convert(logical_and(open_end, gt(past, low)), unsigned))
+
+
+def _bound(x: Any, dtype: np.dtype, work: np.dtype, past: int) -> Any:
+    """A bound in the working dtype, clipped to the range of the dtype asked for; floats are cut to integers."""
     info = np.iinfo(dtype)
     x = arr(x)
     if dtype_of(x).kind not in "iu":
         x = convert(x, np.int64)
     own = np.iinfo(dtype_of(x))
-    return clamp(dtype_of(x).type(max(info.min, own.min)), x, dtype_of(x).type(min(info.max + past, own.max)))
+    number = dtype_of(x).type
+    return convert(clamp(number(max(info.min, own.min)), x, number(min(info.max + past, own.max))), work)
+
+
+def rademacher(key: Any, shape: Any = (), dtype: Any = None) -> Any:
+    """-1 or 1, each with probability 1/2, as `jax.random.rademacher`.
+
+    Args:
+        key: a key.
+        shape: the shape to draw.
+        dtype: the dtype of the result; int64 if None.
+
+    Raises:
+        ArgumentError: not a key, or dtype is not a dtype of numbers.
+
+    >>> from fnets import random
+    >>> random.rademacher(random.key(0), (2,))
+    array([-1, -1])
+    """
+    dtype = np.dtype("int64") if dtype is None else number_dtype(dtype, "rademacher")
+    return coin_signs(as_key(key, "rademacher"), as_shape(shape, "rademacher"), dtype)
+
+
+def coin_signs(key: Any, shape: tuple[int, ...], dtype: np.dtype) -> Any:
+    """-1 or 1 of checked arguments; the coin is a uniform number of the default float."""
+    return select(lt(scaled_uniform(key, shape, default_float()), 0.5), dtype.type(1), dtype.type(-1))

@@ -5,11 +5,61 @@ from __future__ import annotations
 from operator import index as operator_index
 from typing import Any
 
-from fnets.errors import ShapeError
-from fnets.primitives.random_samplers import haar_p
-from fnets.primitives.shape import swapaxes
-from fnets.random.arguments import as_key, as_shape, inexact_dtype
+import numpy as np
+
+from fnets.core.trace import dtype_of, shape_of
+from fnets.errors import ArgumentError, ShapeError
+from fnets.primitives.base import convert
+from fnets.primitives.elementwise import add, resolve_dtype
+from fnets.primitives.linear_algebra import matmul
+from fnets.primitives.random_samplers import covariance_factor_p, haar_p
+from fnets.primitives.shape import expand_dims, squeeze, swapaxes
+from fnets.random.arguments import as_key, as_shape, drawn_shape, float_dtype, inexact, inexact_dtype
 from fnets.random.basic import standard_normal
+
+_METHODS = ("cholesky", "eigh", "svd")
+
+
+def multivariate_normal(
+    key: Any, mean: Any, cov: Any, shape: Any = None, dtype: Any = None, method: str = "cholesky"
+) -> Any:
+    """Normal vectors of a mean and a covariance matrix, as `jax.random.multivariate_normal`.
+
+    Args:
+        key: a key.
+        mean: of shape (..., n); differentiable.
+        cov: of shape (..., n, n), symmetric and positive definite (semi-definite for "eigh" and "svd"); differentiable with "cholesky".
+        shape: the batch dimensions to draw; by default the parameters' common ones.
+        dtype: a float dtype; by default that of the parameters.
+        method: how cov is factored: "cholesky" (fastest), "eigh" or "svd".
+
+    Returns:
+        An array of shape `(*shape, n)`.
+
+    Raises:
+        ArgumentError: not a key, an unknown method, or cov is not positive definite for "cholesky".
+        ShapeError: mean and cov do not fit each other or the shape.
+
+    >>> import numpy as np
+    >>> from fnets import random
+    >>> random.multivariate_normal(random.key(0), np.zeros(2), np.eye(2), (3,)).shape
+    (3, 2)
+    """
+    op = "multivariate_normal"
+    key, mean, cov = as_key(key, op), inexact(mean), inexact(cov)
+    if method not in _METHODS:
+        raise ArgumentError(f"[random.{op}] expected method 'cholesky', 'eigh' or 'svd', got {method!r}.")
+    mean_shape, cov_shape = shape_of(mean), shape_of(cov)
+    if not mean_shape or cov_shape[-2:] != 2 * mean_shape[-1:]:
+        raise ShapeError(
+            f"[random.{op}] expected mean of shape (..., n) and cov of shape (..., n, n), got {mean_shape} and {cov_shape}."
+        )
+    work = resolve_dtype(np.add, dtype_of(mean), dtype_of(cov))
+    dtype = work if dtype is None else float_dtype(dtype, op)
+    shape = drawn_shape(shape, op, mean_shape[:-1], cov_shape[:-2])
+    factor = covariance_factor_p.bind(convert(cov, work), method=method)
+    z = standard_normal(key, (*shape, mean_shape[-1]), dtype)
+    return add(convert(mean, work), squeeze(matmul(factor, expand_dims(z, -1)), -1))
 
 
 def orthogonal(key: Any, n: int, shape: Any = (), dtype: Any = None, m: int | None = None) -> Any:
