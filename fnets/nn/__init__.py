@@ -1,0 +1,1 @@
+from fnets.nn.losses import *

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-import fnets.numpy as fnp
 from fnets.core.avals import is_float
 from fnets.core.trace import Tracer, dtype_of, is_weak
 from fnets.errors import ArgumentError
@@ -26,7 +25,7 @@ from fnets.optim.base import (
     with_extra_args_support,
 )
 from fnets.optim.numerics import safe_increment, zero_count
-from fnets.primitives.base import convert
+from fnets.primitives.base import arr, convert
 
 
 def exact(schedule: Schedule) -> Schedule:
@@ -101,11 +100,12 @@ def _as_hyperparam(value: Any, dtype: Any) -> Any:
     """A float that a schedule computed or a user wrote, in the given dtype; arrays that a user made keep theirs."""
     if isinstance(value, np.ndarray) or (isinstance(value, Tracer) and not is_weak(value)):
         return value
-    return convert(value, dtype) if is_float(dtype_of(value)) else fnp.asarray(value)
+    return _as_scheduled(value, dtype)
 
 
 def _as_scheduled(value: Any, dtype: Any) -> Any:
-    return convert(value, dtype) if is_float(dtype_of(value)) else fnp.asarray(value)
+    out = convert(value, dtype) if is_float(dtype_of(value)) else arr(value)
+    return np.asarray(out) if isinstance(out, np.generic) else out
 
 
 def inject_hyperparams(
@@ -130,7 +130,7 @@ def inject_hyperparams(
 
     >>> from fnets.optim.transforms.scaling import scale
     >>> tx = inject_hyperparams(scale)(step_size=lambda count: -0.5)
-    >>> params = fnp.ones(2)
+    >>> params = np.ones(2, "float32")
     >>> tx.update(params, tx.init(params), params)[1].hyperparams
     {'step_size': array(-0.5, dtype=float32)}
     """

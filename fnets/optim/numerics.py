@@ -14,7 +14,7 @@ import fnets.numpy as fnp
 from fnets import tree
 from fnets.control.cond import cond
 from fnets.core.trace import Tracer, dtype_of, is_weak
-from fnets.errors import DTypeError
+from fnets.errors import ArgumentError
 from fnets.primitives.base import convert
 from fnets.transforms.staging import eval_shape
 
@@ -106,7 +106,7 @@ def safe_increment(count: Any) -> Any:
       count: an integer or float array of any shape.
 
     Raises:
-      DTypeError: any other dtype.
+      ArgumentError: any other dtype.
 
     >>> int(safe_increment(np.int32(4))), int(safe_increment(np.int8(127)))
     (5, 127)
@@ -116,7 +116,7 @@ def safe_increment(count: Any) -> Any:
         return fnp.minimum(count, int(np.iinfo(dtype).max) - 1) + 1
     if dtype.kind == "f":
         return fnp.minimum(count + 1, float(np.finfo(dtype).max))
-    raise DTypeError(
+    raise ArgumentError(
         f"[safe_increment] expected a counter of an integer or float dtype, got {dtype.name}. Start with fnp.zeros((), 'int32')."
     )
 

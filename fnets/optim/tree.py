@@ -304,7 +304,7 @@ def dtype(tree: PyTree, mixed_dtype_handler: str | None = None) -> np.dtype:
                 )
         return dtypes[0]
     if mixed_dtype_handler == "promote":
-        return functools.reduce(np.promote_types, dtypes)
+        return functools.reduce(_promoted, dtypes)
     if mixed_dtype_handler == "highest":
         return functools.reduce(lambda a, b: _ordered(a, b)[1], dtypes)
     if mixed_dtype_handler == "lowest":
@@ -314,8 +314,15 @@ def dtype(tree: PyTree, mixed_dtype_handler: str | None = None) -> np.dtype:
     )
 
 
+def _promoted(a: np.dtype, b: np.dtype) -> np.dtype:
+    try:
+        return np.promote_types(a, b)
+    except TypeError:  # bfloat16 and float16 have no common dtype in NumPy
+        return np.dtype("float32")
+
+
 def _ordered(a: np.dtype, b: np.dtype) -> tuple[np.dtype, np.dtype]:
-    common = np.promote_types(a, b)
+    common = _promoted(a, b)
     if common not in (a, b):
         raise ArgumentError(f"[tree.dtype] expected dtypes of which one promotes to the other, got {a} and {b}.")
     return (b, a) if common == a else (a, b)
@@ -330,7 +337,7 @@ def update_moment(updates: PyTree, moments: PyTree, decay: Any, order: int) -> P
     >>> update_moment([2.0], [1.0], 0.5, 2)
     [2.5]
     """
-    return map_or_none(lambda g, t: _average(g if order == 1 else fnp.power(g, order), t, decay), updates, moments)
+    return map_or_none(lambda g, t: _average(_power(g, order), t, decay), updates, moments)
 
 
 def update_moment_per_elem_norm(updates: PyTree, moments: PyTree, decay: Any, order: int) -> PyTree:
@@ -342,10 +349,14 @@ def update_moment_per_elem_norm(updates: PyTree, moments: PyTree, decay: Any, or
 
     def power(g: Any) -> Any:
         if dtype_of(g).kind != "c":
-            return g if order == 1 else fnp.power(g, order)
-        return fnp.power(abs_sq(g), order // 2 if order % 2 == 0 else order / 2)
+            return _power(g, order)
+        return _power(abs_sq(g), order // 2 if order % 2 == 0 else order / 2)
 
     return map_or_none(lambda g, t: _average(power(g), t, decay), updates, moments)
+
+
+def _power(g: Any, order: Any) -> Any:
+    return g if order == 1 else fnp.square(g) if order == 2 else fnp.power(g, order)
 
 
 def _average(new: Any, old: Any, decay: Any) -> Any:

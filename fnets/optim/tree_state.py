@@ -6,6 +6,7 @@ that a namedtuple's field appears as `NamedTupleKey`, which also tells the class
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -86,14 +87,16 @@ def _matches(path: tuple, node: PyTree, key: Any, filtering: Filter | None) -> b
     return key in _named(path, node) and (filtering is None or bool(filtering(path, node)))
 
 
-def _nodes(path: tuple, node: PyTree) -> Iterator[tuple[tuple, Any]]:
-    yield path, node
-    for key, child in _children(node):
-        yield from _nodes((*path, key), child)
+def _below(path: tuple, node: PyTree) -> Iterator[tuple[tuple, Any]]:
+    """Everything below a node, its own children first."""
+    children = [((*path, key), child) for key, child in _children(node)]
+    yield from children
+    for child in children:
+        yield from _below(*child)
 
 
 def get_all_with_path(tree: PyTree, key: Any, filtering: Filter | None = None) -> list[tuple[tuple, Any]]:
-    """All values that go by a name, each with its path.
+    """All values that go by a name, each with its path; those near the root first.
 
     Args:
       tree: the tree to search, usually an optimizer's state.
@@ -101,9 +104,10 @@ def get_all_with_path(tree: PyTree, key: Any, filtering: Filter | None = None) -
       filtering: called as `filtering(path, value)`; only values for which it is true are returned.
 
     >>> get_all_with_path({"a": {"lr": 1}, "lr": 2}, "lr")
-    [((DictKey(key='a'), DictKey(key='lr')), 1), ((DictKey(key='lr'),), 2)]
+    [((DictKey(key='lr'),), 2), ((DictKey(key='a'), DictKey(key='lr')), 1)]
     """
-    return [(path, node) for path, node in _nodes((), tree) if _matches(path, node, key, filtering)]
+    everything = itertools.chain([((), tree)], _below((), tree))
+    return [(path, node) for path, node in everything if _matches(path, node, key, filtering)]
 
 
 def get(tree: PyTree, key: Any, default: Any = None, filtering: Filter | None = None) -> Any:

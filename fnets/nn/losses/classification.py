@@ -114,7 +114,7 @@ def safe_softmax_cross_entropy(logits: Any, labels: Any) -> Any:
     logits = floats("safe_softmax_cross_entropy", "logits", logits)
     labels = convert_like(labels, logits)
     log_p = log_softmax(logits)
-    known = ew.ne(labels, 0)
+    known = ew.logical_or(ew.ne(labels, 0), ew.is_finite(log_p))
     return ew.neg(fnp.sum(ew.mul(labels, ew.select(known, log_p, ew.fill_like(log_p, 0))), axis=-1))
 
 
