@@ -33,7 +33,7 @@ from fnets.config import default_dtype, enable_x64
 from fnets.control import policies as checkpoint_policies
 from fnets.control.callbacks import pure_callback
 from fnets.control.checkpoint import checkpoint, remat
-from fnets.control.custom import closure_convert, custom_jvp, custom_vjp
+from fnets.control.custom import closure_convert, custom_gradient, custom_jvp, custom_vjp
 from fnets.core.avals import ShapeDtypeStruct
 from fnets.transforms.derivatives import hessian, hvp, jacfwd, jacrev, linear_transpose, linearize
 from fnets.transforms.jit import jit
@@ -44,7 +44,7 @@ from fnets.transforms.vmap import vmap
 
 __version__ = "0.1.0"
 
-_SUBMODULES = ("ad_checkpoint", "data", "flatten_util", "io", "lax", "nn", "optim", "plots", "progress", "random")
+_SUBMODULES = ("ad_checkpoint", "custom_batching", "custom_derivatives", "data", "flatten_util", "io", "lax", "nn", "optim", "plots", "progress", "random")
 
 if TYPE_CHECKING:
     from fnets import data, io, lax, nn, optim, plots, progress, random
@@ -66,6 +66,7 @@ __all__ = [
     "checkpoint_policies",
     "closure_convert",
     "config",
+    "custom_gradient",
     "custom_jvp",
     "custom_vjp",
     "data",

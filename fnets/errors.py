@@ -1,77 +1,25 @@
-"""One class per cause of failure. Lives here: every exception fnets raises, and the search for the user's own line. May import nothing of fnets.
+"""One class per cause of failure. Lives here: every exception fnets raises, each with its cause and an example. May import source.
 
 Each class derives from the built-in exception that NumPy or JAX would raise for the same cause, so `except ValueError`
 and ported `except` clauses keep working. The message always reads `[operation] expected ..., got ...`, then one fix, then
-the user's own file and line, which the base class finds by itself.
+the user's own file and line, which the base class finds by itself. `python -m fnets explain NAME` prints a class's docstring:
+its cause, wrong code and right code. `EXAMPLE_IMPORTS` comes before both.
 """
 
 from __future__ import annotations
 
-import linecache
-import os
-import sys
-from types import FrameType
+import inspect
+import re
+from typing import NamedTuple
 
-_HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
-_LIBRARY_ROOTS: list[str] = [_HERE]
-_LIBRARY_FILES = ("functools.py", "contextlib.py", "threading.py", "<frozen")
-_is_library: dict[str, bool] = {}
+from fnets.source import describe_location, user_location
 
-
-def hide_frames_of(directory: str) -> None:
-    """Treat files below `directory` as library code when looking for the user's line.
-
-    >>> hide_frames_of("/nowhere/vendored")
-    """
-    _LIBRARY_ROOTS.append(directory.rstrip(os.sep) + os.sep)
-    _is_library.clear()
-
-
-def _library(filename: str) -> bool:
-    known = _is_library.get(filename)
-    if known is None:
-        known = _is_library[filename] = (
-            filename.startswith((*_LIBRARY_ROOTS, "<fnets", "<frozen", "<__array_function__"))
-            or filename.endswith(_LIBRARY_FILES)
-            or f"{os.sep}numpy{os.sep}" in filename
-        )
-    return known
-
-
-def user_frame() -> FrameType | None:
-    """The innermost frame that is neither fnets' nor NumPy's, or None.
-
-    >>> user_frame() is not None
-    True
-    """
-    frame = sys._getframe(1)
-    while frame is not None and _library(frame.f_code.co_filename):
-        frame = frame.f_back
-    return frame
-
-
-def user_location() -> tuple[str, int, str] | None:
-    """`(file, line, function)` of the user's code that is running now.
-
-    >>> isinstance(user_location()[1], int)
-    True
-    """
-    frame = user_frame()
-    return None if frame is None else (frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
-
-
-def describe_location(where: tuple[str, int, str] | None) -> str:
-    """`file.py:12 in loss: y = x @ w`, shortened to the file's name.
-
-    >>> describe_location(("/a/b/model.py", 3, "loss"))
-    'model.py:3 in loss'
-    """
-    if where is None:
-        return "an unknown place"
-    file, line, function = where
-    source = linecache.getline(file, line).strip()
-    text = f"{os.path.basename(file)}:{line} in {function}"
-    return f"{text}: {source}" if source else text
+EXAMPLE_IMPORTS = """\
+import numpy as np
+import fnets
+import fnets.numpy as fnp
+from fnets import grad, jit, lax, random, tree, vmap
+"""
 
 
 class FnetsError(Exception):
@@ -81,18 +29,60 @@ class FnetsError(Exception):
     True
     """
 
+    hint = False  # True where the message should name the longer explanation
+
     def __init__(self, message: str = "", *rest: object):
         where = user_location()
         self.where = where
         if where is not None and "\n  at " not in message:
             message = f"{message}\n  at {describe_location(where)}"
+            if self.hint:
+                message = f"{message}\n  more: python -m fnets explain {type(self).__name__}"
         super().__init__(message, *rest)
+
+
+class Explanation(NamedTuple):
+    """What `python -m fnets explain` prints of an error class."""
+
+    cause: str
+    wrong: str
+    right: str
+
+
+def explanation(error: type[FnetsError]) -> Explanation:
+    """Cause, wrong code and right code of an error class, from its docstring.
+
+    >>> print(explanation(AxisError).right)
+    fnp.sum(fnp.ones((2, 3)), axis=1)
+    """
+    text = inspect.cleandoc(error.__doc__ or "").split("\n>>>")[0]
+    cause, wrong, right = re.fullmatch(r"(.*?)(?:\n\nWrong:\n(.*?)\n\nRight:\n(.*?))?\n*", text, re.DOTALL).groups()  # type: ignore[union-attr]
+    return Explanation(cause, *[inspect.cleandoc("\n" + (code or "")).strip() for code in (wrong, right)])
+
+
+def error_classes() -> dict[str, type[FnetsError]]:
+    """All error classes that are loaded, by name.
+
+    >>> "ShapeError" in error_classes()
+    True
+    """
+    found: dict[str, type[FnetsError]] = {}
+    work: list[type[FnetsError]] = [FnetsError]
+    while work:
+        cls = work.pop()
+        found[cls.__name__] = cls
+        work += cls.__subclasses__()
+    return dict(sorted(found.items()))
 
 
 class ShapeError(FnetsError, TypeError, ValueError):
     """Operand shapes do not fit the operation.
 
-    Wrong: `fnp.ones((3, 4)) @ fnp.ones((3, 4))`. Right: `fnp.ones((3, 4)) @ fnp.ones((3, 4)).T`.
+    Wrong:
+        fnp.ones((3, 4)) @ fnp.ones((3, 4))
+
+    Right:
+        fnp.ones((3, 4)) @ fnp.ones((3, 4)).T
 
     >>> issubclass(ShapeError, ValueError)
     True
@@ -102,7 +92,11 @@ class ShapeError(FnetsError, TypeError, ValueError):
 class DTypeError(FnetsError, TypeError):
     """The operation is not defined for this dtype.
 
-    Wrong: `grad(f)(3)`, an integer. Right: `grad(f)(3.0)`.
+    Wrong:
+        grad(lambda x: x * x)(3)
+
+    Right:
+        grad(lambda x: x * x)(3.0)
 
     >>> issubclass(DTypeError, TypeError)
     True
@@ -112,7 +106,11 @@ class DTypeError(FnetsError, TypeError):
 class ArgumentError(FnetsError, TypeError, ValueError):
     """An argument has a wrong value, kind or number.
 
-    Wrong: `grad(f, argnums=2)(x)` for a function of one argument. Right: `grad(f, argnums=0)(x)`.
+    Wrong:
+        grad(lambda x: x * x, argnums=2)(1.0)
+
+    Right:
+        grad(lambda x: x * x, argnums=0)(1.0)
 
     >>> issubclass(ArgumentError, ValueError)
     True
@@ -122,7 +120,11 @@ class ArgumentError(FnetsError, TypeError, ValueError):
 class AxisError(FnetsError, ValueError, IndexError):
     """An axis is out of range or named twice.
 
-    Wrong: `fnp.sum(fnp.ones((2, 3)), axis=2)`. Right: `axis=1` or `axis=-1`.
+    Wrong:
+        fnp.sum(fnp.ones((2, 3)), axis=2)
+
+    Right:
+        fnp.sum(fnp.ones((2, 3)), axis=1)
 
     >>> issubclass(AxisError, IndexError)
     True
@@ -132,7 +134,13 @@ class AxisError(FnetsError, ValueError, IndexError):
 class IndexingError(FnetsError, IndexError, TypeError):
     """An index is out of range or of a kind that cannot index.
 
-    Wrong: `fnp.arange(5)[7]`. Right: an index below 5, or `fnp.at(x)[7].get(mode="clip")`.
+    Out-of-range indices raise, as in NumPy; other behaviour is asked for with a mode.
+
+    Wrong:
+        fnp.at(fnp.arange(5))[7].get()
+
+    Right:
+        fnp.at(fnp.arange(5))[7].get(mode="clip")
 
     >>> issubclass(IndexingError, IndexError)
     True
@@ -142,7 +150,11 @@ class IndexingError(FnetsError, IndexError, TypeError):
 class TreeStructureError(FnetsError, ValueError, TypeError):
     """Two pytrees that must have the same structure differ; the message names the first differing path.
 
-    Wrong: `tree.map(f, {"a": 1}, {"b": 1})`. Right: the same keys in both.
+    Wrong:
+        tree.map(fnp.add, {"a": 1.0}, {"b": 1.0})
+
+    Right:
+        tree.map(fnp.add, {"a": 1.0}, {"a": 1.0})
 
     >>> issubclass(TreeStructureError, ValueError)
     True
@@ -152,85 +164,199 @@ class TreeStructureError(FnetsError, ValueError, TypeError):
 class ConcretizationTypeError(FnetsError, TypeError):
     """A concrete value was asked of an array whose value is not known while tracing.
 
-    Wrong: `jit(lambda n: fnp.zeros(n))(3)`. Right: `jit(f, static_argnums=0)(3)`.
+    Under `jit` a function runs once on stand-ins for arrays: what must be a Python number has to be a static argument. Under `grad`
+    a Python number would lose the derivative.
+
+    Wrong:
+        jit(lambda x: x * float(x.sum()))(np.ones(3))
+
+    Right:
+        jit(lambda x: x * x.sum())(np.ones(3))
 
     >>> issubclass(ConcretizationTypeError, TypeError)
     True
     """
 
+    hint = True
+
 
 class TracerBoolConversionError(ConcretizationTypeError):
     """`if x:` (or `and`, `or`, `not`, `while`) on a value that is abstract under `jit`, or batched under `vmap`.
 
-    Wrong: `jit(lambda x: x if x > 0 else -x)`. Right: `jit(lambda x: fnp.where(x > 0, x, -x))` or `lax.cond`.
+    `if` chooses one way while tracing, but the value is only there when the compiled function runs. Let the program choose, or make the
+    argument static.
 
-    >>> issubclass(TracerBoolConversionError, ConcretizationTypeError)
+    Wrong:
+        jit(lambda x: x if x > 0 else -x)(1.0)
+
+    Right:
+        jit(lambda x: fnp.where(x > 0, x, -x))(1.0)
+        jit(lambda x: lax.cond(x > 0, lambda x: x, lambda x: -x, x))(1.0)
+
+    >>> issubclass(TracerBoolConversionError, TypeError)
     True
     """
 
+    hint = True
+
 
 class TracerIntegerConversionError(FnetsError, TypeError):
-    """`range(n)`, `lst[n]` or `int(n)` on an abstract value.
+    """`range(n)`, `lst[n]` or a shape made of an abstract value.
 
-    Wrong: `jit(lambda n: list(range(n)))(3)`. Right: `jit(f, static_argnums=0)(3)`.
+    Shapes and the length of a Python loop must be known while tracing: make the argument static, or loop with `lax.fori_loop`.
+
+    Wrong:
+        jit(lambda n: fnp.zeros(n))(3)
+
+    Right:
+        jit(lambda n: fnp.zeros(n), static_argnums=0)(3)
 
     >>> issubclass(TracerIntegerConversionError, TypeError)
     True
     """
 
+    hint = True
+
 
 class TracerArrayConversionError(FnetsError, TypeError):
     """Code outside fnets asked for the memory of a traced array.
 
-    Wrong: `jit(lambda x: float(np.asarray(x).sum()))`. Right: `jit(lambda x: x.sum())`, NumPy functions on `x` trace by themselves.
+    NumPy's functions on a traced array trace by themselves; `np.asarray(x)` and compiled extensions need real memory. For those there is
+    `fnets.pure_callback`.
+
+    Wrong:
+        jit(lambda x: np.asarray(x) * 2)(np.ones(3))
+
+    Right:
+        jit(lambda x: np.multiply(x, 2))(np.ones(3))
 
     >>> issubclass(TracerArrayConversionError, TypeError)
     True
     """
 
+    hint = True
+
 
 class NonConcreteBooleanIndexError(FnetsError, IndexError):
     """A boolean mask that is not known while tracing cannot index: the result's shape would depend on values.
 
-    Wrong: `jit(lambda x: x[x > 0])`. Right: `jit(lambda x: fnp.where(x > 0, x, 0))`.
+    Wrong:
+        jit(lambda x: x[x > 0])(np.ones(3))
+
+    Right:
+        jit(lambda x: fnp.where(x > 0, x, 0))(np.ones(3))
 
     >>> issubclass(NonConcreteBooleanIndexError, IndexError)
     True
     """
 
+    hint = True
+
 
 class UnexpectedTracerError(FnetsError, TypeError):
     """A traced value was used after the transformation that made it had ended.
 
-    Wrong: storing an intermediate in a global inside a function that `grad` or `jit` transforms. Right: return it (`has_aux=True`).
+    An intermediate value was stored in a global, a list or an attribute inside a function that `grad`, `vmap` or `jit` transforms.
+
+    Wrong:
+        kept = []
+        grad(lambda x: kept.append(x * 2) or x * x)(3.0)
+        kept[0] + 1
+
+    Right:
+        gradient, kept = grad(lambda x: (x * x, x * 2), has_aux=True)(3.0)
+        kept + 1
 
     >>> issubclass(UnexpectedTracerError, TypeError)
     True
     """
 
+    hint = True
+
 
 class ImmutableArrayError(FnetsError, TypeError):
     """A traced array was assigned to in place.
 
-    Wrong: `x[0] = 1.0`. Right: `x = x.at[0].set(1.0)`, or `fnp.at(x)[0].set(1.0)` on any array.
+    Wrong:
+        def f(x):
+            x[0] = 1.0
+            return x.sum()
+        grad(f)(np.ones(3))
+
+    Right:
+        def f(x):
+            x = fnp.at(x)[0].set(1.0)
+            return x.sum()
+        grad(f)(np.ones(3))
 
     >>> issubclass(ImmutableArrayError, TypeError)
     True
     """
 
+    hint = True
+
 
 class UnboundAxisError(FnetsError, NameError):
     """A collective or `axis_index` names an axis that no `vmap` around it has.
 
-    Wrong: `lax.psum(x, "i")` outside. Right: `vmap(lambda x: lax.psum(x, "i"), axis_name="i")(xs)`.
+    Wrong:
+        vmap(lambda x: lax.psum(x, "i"))(np.ones(3))
+
+    Right:
+        vmap(lambda x: lax.psum(x, "i"), axis_name="i")(np.ones(3))
 
     >>> issubclass(UnboundAxisError, NameError)
     True
     """
 
 
-class MissingRuleError(FnetsError, TypeError):
+class NonFiniteError(FnetsError, FloatingPointError):
+    """With `debug_nans` or `debug_infs` on, an operation gave NaN or infinity.
+
+    The message names the operation, the line (on the way back: the line of the operation whose derivative it is) and what went in.
+
+    Wrong:
+        with fnets.config.using(debug_nans=True):
+            jit(lambda x: fnp.log(x))(np.float32(-1.0))
+
+    Right:
+        with fnets.config.using(debug_nans=True):
+            jit(lambda x: fnp.log(fnp.abs(x)))(np.float32(-1.0))
+
+    >>> issubclass(NonFiniteError, FloatingPointError)
+    True
+    """
+
+
+class CheckError(FnetsError, ValueError):
+    """A predicate given to `error_if` was true when the program ran.
+
+    Wrong:
+        jit(lambda x: fnp.sqrt(fnets.error_if(x, x < 0, "negative")))(-1.0)
+
+    Right:
+        jit(lambda x: fnp.sqrt(fnets.error_if(x, x < 0, "negative")))(1.0)
+
+    >>> issubclass(CheckError, ValueError)
+    True
+    """
+
+
+class MissingRuleError(FnetsError, TypeError, AttributeError):
     """A primitive has no rule for this transformation.
+
+    The rules of a primitive of your own are functions stored on it; see `fnets/core/primitive.py`.
+
+    Wrong:
+        twice = fnets.core.Primitive("twice_a")
+        twice.impl = lambda x: 2 * x
+        jit(twice.bind)(1.0)
+
+    Right:
+        twice = fnets.core.Primitive("twice_b")
+        twice.impl = lambda x: 2 * x
+        twice.abstract = lambda aval: aval
+        jit(twice.bind)(1.0)
 
     >>> issubclass(MissingRuleError, TypeError)
     True
@@ -240,6 +366,16 @@ class MissingRuleError(FnetsError, TypeError):
 class JaxprTypeError(FnetsError, TypeError):
     """A jaxpr is not well formed; an invariant of fnets, or of a third party's rule, is broken.
 
+    Wrong:
+        from fnets.core import Jaxpr, ShapedArray, Var, check_jaxpr
+        v = Var(ShapedArray((2,), "float32"))
+        check_jaxpr(Jaxpr((), (), [], [], [v]))
+
+    Right:
+        from fnets.core import Jaxpr, ShapedArray, Var, check_jaxpr
+        v = Var(ShapedArray((2,), "float32"))
+        check_jaxpr(Jaxpr((), (), [v], [], [v]))
+
     >>> issubclass(JaxprTypeError, TypeError)
     True
     """
@@ -247,6 +383,12 @@ class JaxprTypeError(FnetsError, TypeError):
 
 class UnknownBackendError(FnetsError, ValueError):
     """`jit(backend=...)` or `FNETS_BACKEND` names a backend that is not registered.
+
+    Wrong:
+        jit(lambda x: x + 1, backend="gpu")
+
+    Right:
+        jit(lambda x: x + 1, backend="numpy")
 
     >>> issubclass(UnknownBackendError, ValueError)
     True
@@ -256,6 +398,12 @@ class UnknownBackendError(FnetsError, ValueError):
 class DataError(FnetsError, ValueError):
     """A data file is missing, truncated, corrupted or not what it should be.
 
+    Wrong:
+        fnets.data.Dataset("digits", image=np.ones((3, 2)), label=np.ones(4))
+
+    Right:
+        fnets.data.Dataset("digits", image=np.ones((3, 2)), label=np.ones(3))
+
     >>> issubclass(DataError, ValueError)
     True
     """
@@ -263,6 +411,12 @@ class DataError(FnetsError, ValueError):
 
 class CheckpointError(FnetsError, ValueError):
     """A saved file does not hold what was asked of it, or is damaged.
+
+    Wrong:
+        fnets.io.save("params.safetensors", {"w": np.array(["text"])})
+
+    Right:
+        fnets.io.save("params.safetensors", {"w": np.array([1.0])})
 
     >>> issubclass(CheckpointError, ValueError)
     True
@@ -272,6 +426,22 @@ class CheckpointError(FnetsError, ValueError):
 class MissingExtraError(FnetsError, ImportError):
     """An optional dependency is not installed; the message names the extra.
 
+    Wrong:
+        import sys
+        sys.modules["matplotlib.figure"] = None  # as if it were not installed
+        fnets.plots.loss_curve([1.0, 0.5])
+
+    Right:
+        fnets.plots.loss_curve([1.0, 0.5])  # after pip install fnets[examples]
+
     >>> issubclass(MissingExtraError, ImportError)
+    True
+    """
+
+
+class RetraceWarning(UserWarning):
+    """A jitted function was compiled again and again; the message names what keeps changing.
+
+    >>> issubclass(RetraceWarning, UserWarning)
     True
     """

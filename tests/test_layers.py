@@ -22,6 +22,8 @@ LAYERS = {
     "transforms": 4,
     "control": 5,
     "ad_checkpoint": 6,
+    "custom_batching": 6,
+    "custom_derivatives": 6,
     "debug": 6,
     "numpy": 6,
     "lax": 6,

@@ -20,6 +20,7 @@ rng = np.random.default_rng(1)
 NO_SAMPLE_NEEDED = {
     "custom_vjp_call",
     "custom_jvp_call",
+    "custom_vmap_call",
     "psum",
     "all_gather",
     "psum_scatter",

@@ -17,7 +17,14 @@ from fnets.core.avals import is_float
 from fnets.core.ir import Jaxpr
 from fnets.core.primitive import Primitive
 from fnets.core.trace import Tracer, dtype_of, shape_of, typeof
-from fnets.errors import ArgumentError, DTypeError, ShapeError, TreeStructureError, UnexpectedTracerError
+from fnets.errors import (
+    ArgumentError,
+    DTypeError,
+    MissingRuleError,
+    ShapeError,
+    TreeStructureError,
+    UnexpectedTracerError,
+)
 from fnets.primitives.base import convert, move_dim, reduce_sum, zeros_like, zeros_of
 from fnets.transforms.staging import JaxprTrace, check_callable, check_data, leaf_paths, name_of, stage, stage_closed
 from fnets.transforms.vjp import vjp_flat
@@ -232,7 +239,7 @@ custom_jvp_p.jvp, custom_jvp_p.vjp, custom_jvp_p.batch = _custom_jvp_jvp, _custo
 # ------------------------------------------------------------------ the user's decorators
 
 
-def _bind_arguments(fun: Callable, args: tuple, kwargs: dict) -> tuple:
+def bind_arguments(fun: Callable, args: tuple, kwargs: dict) -> tuple:
     """All arguments by position, defaults filled in."""
     if not kwargs:
         try:
@@ -312,10 +319,10 @@ class custom_vjp(_Custom):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self.fwd is None or self.bwd is None:
-            raise ArgumentError(
+            raise MissingRuleError(
                 f"[custom_vjp] expected rules for {name_of(self.fun)}, got none. Call {name_of(self.fun)}.defvjp(fwd, bwd) first."
             )
-        args = _bind_arguments(self.fun, args, kwargs)
+        args = bind_arguments(self.fun, args, kwargs)
         static, dynamic = _split(args, self.nondiff_argnums)
         leaves, spec = flatten_arguments(name_of(self.fun), dynamic)
         if not any_traced(leaves):
@@ -439,10 +446,10 @@ class custom_jvp(_Custom):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self.jvp is None:
-            raise ArgumentError(
+            raise MissingRuleError(
                 f"[custom_jvp] expected a rule for {name_of(self.fun)}, got none. Decorate one with @{name_of(self.fun)}.defjvp first."
             )
-        args = _bind_arguments(self.fun, args, kwargs)
+        args = bind_arguments(self.fun, args, kwargs)
         static, dynamic = _split(args, self.nondiff_argnums)
         leaves, spec = flatten_arguments(name_of(self.fun), dynamic)
         if not any_traced(leaves):
@@ -489,6 +496,30 @@ def _checked_tangent(name: str, out: Any, tangent: Any) -> Any:
         if aval.weak_type or dtype_of(tangent) == aval.dtype or not is_float(aval.dtype)
         else convert(tangent, aval.dtype)
     )
+
+
+def custom_gradient(fun: Callable) -> custom_vjp:
+    """A function that returns its value and its pullback becomes one with that derivative rule.
+
+    >>> import fnets
+    >>> @custom_gradient
+    ... def f(x):
+    ...     return x * x, lambda ct: (ct * 10.0,)
+    >>> f(3.0), fnets.grad(f)(3.0)
+    (9.0, 10.0)
+    """
+
+    @functools.wraps(fun)
+    def value(*args: Any, **kwargs: Any) -> Any:
+        return fun(*args, **kwargs)[0]
+
+    def bwd(residuals: Any, ct: Any) -> Any:
+        back = residuals(ct)
+        return back if isinstance(back, (tuple, list)) else (back,)
+
+    wrapped = custom_vjp(value)
+    wrapped.defvjp(lambda *args, **kwargs: fun(*args, **kwargs), bwd)
+    return wrapped
 
 
 def closure_convert(fun: Callable, *example_args: Any) -> tuple[Callable, list]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fnets.core.ir import Atom, Eqn, Jaxpr, Literal, Var, set_printer
-from fnets.errors import describe_location
+from fnets.source import describe_location
 
 _COLOURS = {"prim": "\x1b[1m", "type": "\x1b[36m", "source": "\x1b[90m"}
 _RESET = "\x1b[0m"
@@ -91,7 +91,7 @@ class _Printer:
         return f"{head}\n{body}\n{indent}  in ({outs}) }}"
 
 
-def pretty(jaxpr: Jaxpr, *, source_info: bool = False, color: bool = False) -> str:
+def pretty(jaxpr: Jaxpr, *, source_info: bool = False, color: bool = False, use_color: bool = False) -> str:
     """The jaxpr as text in JAX's grammar, with the user's lines as comments if `source_info`.
 
     >>> from fnets.core.avals import ShapedArray
@@ -99,7 +99,7 @@ def pretty(jaxpr: Jaxpr, *, source_info: bool = False, color: bool = False) -> s
     >>> print(pretty(Jaxpr((), (), [v], (), [v])))
     { lambda ; a:f32[2]. let  in (a,) }
     """
-    return _Printer(source_info, color).jaxpr(jaxpr)
+    return _Printer(source_info, color or use_color).jaxpr(jaxpr)  # use_color is JAX's name
 
 
 set_printer(pretty)

@@ -81,7 +81,7 @@ class Primitive:
         self.batch: Callable = self._missing("batch")
         self.lower: dict[str, Callable] = {}
         self.rules: dict[str, Callable] = {}
-        registry[name] = self
+        registry.setdefault(name, self)
 
     def _missing(self, rule: str) -> Callable:
         def missing(*args: Any, **params: Any) -> Any:
@@ -118,6 +118,25 @@ class Primitive:
         if type(out) in _SCALAR_RESULTS and all([type(a) in PYTHON_SCALARS for a in args]):
             return out.item()
         return out
+
+    @property
+    def multiple_results(self) -> bool:
+        """JAX's name for `multi`."""
+        return self.multi
+
+    @multiple_results.setter
+    def multiple_results(self, value: bool) -> None:
+        self.multi = value
+
+    def def_impl(self, impl: Callable) -> Callable:
+        """Set `impl`; returns it, so that this is a decorator."""
+        self.impl = impl
+        return impl
+
+    def def_abstract_eval(self, abstract: Callable) -> Callable:
+        """Set `abstract`; returns it, so that this is a decorator."""
+        self.abstract = abstract
+        return abstract
 
     def _explain(self, error: Exception, args: tuple, params: dict) -> None:
         """Called when an impl failed: the abstract rule knows what was expected and raises an error that says so."""
