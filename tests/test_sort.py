@@ -94,13 +94,20 @@ def test_top_k(case, data):
 
 @pytest.mark.parametrize("shape", [(3, 1000), (2, 2, 700)])
 def test_top_k_of_long_rows_chooses_before_it_sorts(shape):
+    normal = rng.standard_normal(shape)
+    nan_at_the_end = np.where(np.arange(shape[-1]) == shape[-1] - 1, np.nan, normal)
+    few_nans = np.where(rng.random(shape) < 0.01, np.nan, normal)
+    falling = np.broadcast_to(-np.arange(shape[-1]), shape)
     for x in (
-        rng.standard_normal(shape),
+        normal,
+        nan_at_the_end,
+        few_nans,
+        falling,
         rng.integers(0, 30, shape),
         np.zeros(shape),
-        np.where(rng.random(shape) < 0.01, np.nan, 1.0),
+        -np.inf * np.ones(shape),
     ):
-        for k in (1, 5, 80):
+        for k in (1, 5, 43, 80):
             _, indices = s.top_k(x, k)
             np.testing.assert_array_equal(indices, s.argsort(x, descending=True)[..., :k])
 

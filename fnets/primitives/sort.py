@@ -120,14 +120,11 @@ top_k_indices_p = Primitive("top_k_indices", fresh=True)
 
 def _top_k_impl(x: Any, k: int) -> Any:
     n = x.shape[-1]
-    if n < 256 or not 0 < k <= n // 8:
-        return _descending(x, k)
-    rows = x.reshape(-1, n)
-    chosen = _chosen(rows, k)
-    if chosen is None:
-        return _descending(x, k)
-    order = _descending(np.take_along_axis(rows, chosen, 1), k)
-    return np.take_along_axis(chosen, order, 1).reshape(*x.shape[:-1], k)
+    if n >= 256 and 0 < k <= n // 16 and x.size:
+        found = _by_threshold(x.reshape(-1, n), k)
+        if found is not None:
+            return found.reshape(*x.shape[:-1], k)
+    return _descending(x, k)
 
 
 def _descending(x: np.ndarray, k: int) -> np.ndarray:
@@ -136,17 +133,26 @@ def _descending(x: np.ndarray, k: int) -> np.ndarray:
     return x.shape[-1] - 1 - order
 
 
-def _chosen(rows: np.ndarray, k: int) -> np.ndarray | None:
-    """Ascending positions of the k largest of each row, of those equal to the least of them the first; None if there is a NaN."""
-    largest = np.partition(rows, rows.shape[1] - k, 1)[:, -k:]
-    if np.isnan(largest).any():
+def _by_threshold(rows: np.ndarray, k: int) -> np.ndarray | None:
+    """The same, by sorting only what reaches the k-th largest of the maxima of blocks: k elements do, so all of the k largest do.
+
+    None if there is a NaN, or if too many reach it.
+    """
+    count, n = rows.shape
+    width = n // (8 * k)
+    blocks = n // width
+    inside = blocks * width
+    maxima = np.maximum.reduce(rows[:, :inside].reshape(count, blocks, width), 2)  # NaN where a block has one
+    if np.isnan(maxima).any() or np.isnan(rows[:, inside:]).any():
         return None
-    least = largest[:, :1]
-    above = rows > least
-    equal = rows == least
-    missing = k - np.add.reduce(above, 1, np.intp)[:, None]
-    taken = above | (equal & (np.add.accumulate(equal, 1, np.intp) <= missing))
-    return taken.nonzero()[1].reshape(len(rows), k)
+    row, column = (rows >= np.partition(maxima, blocks - k, 1)[:, blocks - k, None]).nonzero()
+    if len(row) * 4 > rows.size:
+        return None
+    order = np.lexsort((rows[row, column][::-1], -row[::-1]))[
+        ::-1
+    ]  # rows ascending, values descending, equal ones in their order
+    starts = np.searchsorted(row, np.arange(count))
+    return column[len(row) - 1 - order[starts[:, None] + np.arange(k)]]
 
 
 def _top_k_abstract(x: ShapedArray, k: int) -> ShapedArray:
