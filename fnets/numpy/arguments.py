@@ -21,6 +21,7 @@ from fnets.primitives.elementwise import broadcast_shapes, select
 from fnets.primitives.shape import stack
 
 _LISTS = frozenset((list, tuple))
+_SCALARS = frozenset(PYTHON_SCALARS)
 _NOT_NUMBERS = "OSUVMm"
 
 
@@ -38,10 +39,10 @@ class Array(metaclass=_ArrayMeta):
 
 
 def to_array(x: Any) -> Any:
-    """An array, tracer or NumPy scalar from what a user passed; Python numbers become 0-d arrays of the default dtypes.
+    """An array, tracer or NumPy scalar from what a user passed: a number becomes a 0-d array of the default dtype, a list what NumPy makes of it.
 
-    >>> to_array([1.0, 2.0]).dtype
-    dtype('float32')
+    >>> to_array(1.0).dtype, to_array([1.0, 2.0]).dtype
+    (dtype('float32'), dtype('float64'))
     """
     if type(x) is np.ndarray:
         return x
@@ -62,15 +63,12 @@ def default_dtype_of(kind: str) -> np.dtype | None:
 
 
 def from_nested(x: Sequence, dtype: np.dtype | None = None) -> Any:
-    """An array from nested lists of numbers and arrays; Python numbers are weak beside arrays, and otherwise take the default dtypes."""
+    """An array from nested lists of numbers and arrays; Python numbers are weak beside arrays."""
     leaves = list(_leaves(x))
     kinds = set(map(type, leaves))
-    traced = any([issubclass(k, Tracer) for k in kinds])
-    if dtype is None and not kinds <= set(PYTHON_SCALARS):
-        strong = [dtype_of(v) for v in leaves if not is_weak(v)]
-        weak = [typeof(v).dtype.type(0).item() for v in leaves if is_weak(v)]
-        dtype = np.result_type(*strong, *weak) if strong else strong_dtype_of_weak(weak)
-    if not traced:
+    if dtype is None and not kinds <= _SCALARS:
+        dtype = result_dtype(*leaves)
+    if not any([issubclass(k, Tracer) for k in kinds]):
         try:
             out = np.array(x, dtype)
         except (ValueError, TypeError) as error:
@@ -81,9 +79,24 @@ def from_nested(x: Sequence, dtype: np.dtype | None = None) -> Any:
             raise ArgumentError(
                 f"[array] expected numbers, got {str(x)[:60]}. Strings and objects cannot be put into an array."
             )
-        wanted = default_dtype_of(out.dtype.kind) if dtype is None else None
-        return out if wanted is None else out.astype(wanted, copy=False)
-    return stack([from_nested(v, dtype) if isinstance(v, (list, tuple)) else convert(arr(v), dtype) for v in x])
+        return out
+    return stack([as_type(v, dtype) for v in x])
+
+
+def as_type(x: Any, dtype: Any) -> Any:
+    """An array of this dtype; Python numbers are converted directly, without a detour through the default float."""
+    if x.__class__ in _LISTS:
+        return from_nested(x, dtype)
+    return convert(x if is_weak(x) else to_array(x), dtype)
+
+
+def is_python_data(x: Any) -> bool:
+    """True for Python numbers and for nested lists of them alone.
+
+    >>> is_python_data([1, [2.0]]), is_python_data([np.float32(1)])
+    (True, False)
+    """
+    return type(x) in _SCALARS or (x.__class__ in _LISTS and set(map(type, _leaves(x))) <= _SCALARS)
 
 
 def strong_dtype_of_weak(values: Sequence) -> np.dtype:
@@ -162,10 +175,15 @@ def to_inexact(x: Any) -> Any:
     return convert(x, np.float64) if dtype_of(x).kind in "iub" else x
 
 
+def operands(*xs: Any) -> list:
+    """Arrays; a Python number takes the dtype that it has beside the others."""
+    return promoted(*xs) if any([type(x) in _SCALARS for x in xs]) else [to_array(x) for x in xs]
+
+
 def promoted(*xs: Any) -> list:
     """Arrays of one dtype."""
     dtype = result_dtype(*xs)
-    return [convert(to_array(x), dtype) for x in xs]
+    return [as_type(x, dtype) for x in xs]
 
 
 def promoted_inexact(*xs: Any) -> list:
@@ -173,12 +191,17 @@ def promoted_inexact(*xs: Any) -> list:
     dtype = result_dtype(*xs)
     if dtype.kind in "iub":
         dtype = np.dtype(np.float64)
-    return [convert(to_array(x), dtype) for x in xs]
+    return [as_type(x, dtype) for x in xs]
 
 
 def common_shape(op: str, *xs: Any) -> tuple[int, ...]:
     """The shape that several arrays broadcast to."""
     return broadcast_shapes(op, *map(shape_of, xs))
+
+
+def operand(x: Any) -> Any:
+    """An operand of an elementwise operation: lists become arrays, Python numbers stay weak."""
+    return from_nested(x) if x.__class__ in _LISTS else x
 
 
 def fill_where(where: Any, x: Any, value: Any) -> Any:

@@ -12,7 +12,7 @@ import numpy as np
 
 from fnets.core.trace import Tracer, dtype_of, is_weak, typeof
 from fnets.errors import DTypeError
-from fnets.numpy.arguments import elementwise, promoted_inexact, refuse_out, to_array, to_inexact
+from fnets.numpy.arguments import as_type, elementwise, promoted_inexact, refuse_out, to_array, to_inexact
 from fnets.primitives import elementwise as e
 from fnets.primitives.base import convert
 
@@ -131,7 +131,7 @@ def float_power(x1: Any, x2: Any, /) -> Any:
 
 def _float_pair(x1: Any, x2: Any) -> list:
     dtype = np.result_type(dtype_of(x1), dtype_of(x2), np.float64)
-    return [convert(to_array(x), dtype) for x in (x1, x2)]
+    return [as_type(x, dtype) for x in (x1, x2)]
 
 
 @elementwise(e.neg)

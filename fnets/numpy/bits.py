@@ -44,7 +44,9 @@ def packbits(a: Any, axis: int | None = None, bitorder: str = "big") -> Any:
     """
     a, axis = _last(a, axis, "packbits")
     if dtype_of(a).kind not in "biu":
-        raise DTypeError(f"[packbits] expected booleans or integers, got {dtype_of(a).name}. Compare first, for example with x > 0.")
+        raise DTypeError(
+            f"[packbits] expected booleans or integers, got {dtype_of(a).name}. Compare first, for example with x > 0."
+        )
     n = shape_of(a)[-1]
     bits = convert(a if dtype_of(a).kind == "b" else e.ne(a, 0), np.uint8)
     bits = pad(bits, np.uint8(0), ((0, 0, 0),) * (len(shape_of(bits)) - 1) + ((0, -n % 8, 0),))

@@ -12,9 +12,19 @@ from fnets.errors import ArgumentError, ShapeError
 from fnets.numpy import linear, sorting
 from fnets.numpy import manipulation as m
 from fnets.numpy import reductions as red
-from fnets.numpy.arguments import flat, is_known, known_int, promoted, promoted_inexact, to_array, to_inexact
+from fnets.numpy.arguments import (
+    as_type,
+    flat,
+    is_known,
+    known_int,
+    promoted,
+    promoted_inexact,
+    result_dtype,
+    to_array,
+    to_inexact,
+)
 from fnets.primitives import elementwise as e
-from fnets.primitives.base import as_axis, broadcast_to, convert, reshape
+from fnets.primitives.base import as_axis, broadcast_to, reshape
 from fnets.primitives.cumulative import cumsum
 from fnets.primitives.gather import index_gather
 from fnets.primitives.shape import pad, rev, slice_in_dim
@@ -57,7 +67,7 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
     parts = [a]
     for extra, place in ((prepend, 0), (append, 2)):
         if extra is not None:
-            extra = to_array(extra)
+            extra = as_type(extra, result_dtype(a, extra))
             if not shape_of(extra):
                 extra = broadcast_to(extra, (*a.shape[:axis], 1, *a.shape[axis + 1 :]))
             parts.insert(place, extra)
@@ -75,10 +85,10 @@ def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
     array([0, 1, 2])
     """
     ary = flat(to_array(ary))
-    parts = [] if to_begin is None else [convert(m.ravel(to_begin), dtype_of(ary))]
+    parts = [] if to_begin is None else [m.ravel(as_type(to_begin, dtype_of(ary)))]
     parts.append(e.sub(_part(ary, 1, None, 0), _part(ary, None, -1, 0)))
     if to_end is not None:
-        parts.append(convert(m.ravel(to_end), dtype_of(ary)))
+        parts.append(m.ravel(as_type(to_end, dtype_of(ary))))
     return m.concatenate(parts) if len(parts) > 1 else parts[0]
 
 
@@ -268,9 +278,7 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
             continue
         end = index_gather(xp, (np.int64(bound),), (0,))
         if period is None:
-            edge = (
-                index_gather(fp, (np.int64(bound),), (0,)) if value is None else convert(to_array(value), dtype_of(out))
-            )
+            edge = index_gather(fp, (np.int64(bound),), (0,)) if value is None else as_type(value, dtype_of(out))
             out = e.select(beyond(x, end), edge, out)
     return out
 

@@ -7,7 +7,7 @@ from typing import Any
 from fnets.core.trace import dtype_of, shape_of
 from fnets.errors import ShapeError
 from fnets.numpy import reductions as red
-from fnets.numpy.arguments import to_array
+from fnets.numpy.arguments import operands
 from fnets.primitives import elementwise as e
 
 __all__ = [
@@ -23,10 +23,10 @@ def isclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: boo
       rtol, atol: relative and absolute tolerance.
       equal_nan: count NaN as close to NaN.
 
-    >>> isclose(np.array([1.0, 2.0]), np.array([1.0, 2.1]))
+    >>> isclose([1.0, 2.0], [1.0, 2.1])
     array([ True, False])
     """
-    a, b = to_array(a), to_array(b)
+    a, b = operands(a, b)
     if dtype_of(a).kind in "iub" and dtype_of(b).kind in "iub":
         b = e.mul(b, 1.0)
     equal = e.eq(a, b)
@@ -41,7 +41,7 @@ def isclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: boo
 def allclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: bool = False) -> Any:
     """Whether all elements are close; arguments as `isclose`.
 
-    >>> bool(allclose(np.array([1.0, 2.0]), np.array([1.0, 2.0 + 1e-9])))
+    >>> bool(allclose([1.0, 2.0], [1.0, 2.0 + 1e-9]))
     True
     """
     return red.all(isclose(a, b, rtol, atol, equal_nan))
@@ -57,7 +57,7 @@ def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Any:
     >>> bool(array_equal([1, 2], [1, 2])), array_equal([1, 2], [1])
     (True, False)
     """
-    a1, a2 = to_array(a1), to_array(a2)
+    a1, a2 = operands(a1, a2)
     if shape_of(a1) != shape_of(a2):
         return False
     equal = e.eq(a1, a2)
@@ -72,7 +72,7 @@ def array_equiv(a1: Any, a2: Any) -> Any:
     >>> bool(array_equiv([1, 1], [[1], [1]]))
     True
     """
-    a1, a2 = to_array(a1), to_array(a2)
+    a1, a2 = operands(a1, a2)
     try:
         e.broadcast_shapes("array_equiv", shape_of(a1), shape_of(a2))
     except ShapeError:

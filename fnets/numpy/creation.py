@@ -17,9 +17,11 @@ from fnets.core.trace import Tracer, dtype_of, is_weak, shape_of, typeof
 from fnets.errors import ArgumentError, DTypeError
 from fnets.numpy.arguments import (
     as_dtype,
+    as_type,
     default_dtype_of,
     from_nested,
     is_known,
+    is_python_data,
     known,
     known_int,
     result_dtype,
@@ -63,7 +65,12 @@ def asarray(
     elif isinstance(a, Tracer):
         out = arr(a) if dtype is None else convert(a, dtype)
     elif isinstance(a, (list, tuple)):
-        out = from_nested(a, dtype)
+        if dtype is None and is_python_data(a):
+            out = from_nested(a)
+            default = default_dtype_of(dtype_of(out).kind)
+            out = out if default is None else convert(out, default)
+        else:
+            out = from_nested(a, dtype)
     else:
         out = _from_object(a, dtype)
     if copy is False and out is not a:
@@ -79,7 +86,7 @@ def _native(a: np.ndarray) -> np.ndarray:
 
 def _from_object(a: Any, dtype: np.dtype | None) -> Any:
     if is_weak(a):
-        return convert(arr(a), dtype) if dtype else arr(a)
+        return convert(a, dtype) if dtype else arr(a)
     try:
         out = np.from_dlpack(a) if hasattr(a, "__dlpack__") and not hasattr(a, "__array__") else np.asarray(a)
     except (ValueError, TypeError) as error:
@@ -227,14 +234,9 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, order: str | None = Non
     array([7., 7.], dtype=float32)
     """
     shape = _shape(shape, "full")
-    value = to_array(fill_value)
-    dtype = dtype_of(value) if dtype is None else as_dtype(dtype)
-    if isinstance(value, Tracer):
-        return broadcast_to(convert(value, dtype), shape)
-    broadcast_to(value, shape)  # the shapes must fit
-    out = np.empty(shape, dtype)
-    out[...] = convert(value, dtype)
-    return out
+    value = asarray(fill_value, dtype)
+    wide = broadcast_to(value, shape)
+    return wide if isinstance(value, Tracer) else np.array(wide)
 
 
 def _like(op: str, a: Any, dtype: Any, shape: Any, value: int) -> Any:
@@ -361,16 +363,14 @@ def linspace(
         out = np.floor(out) if wanted.kind in "iu" else out
         out = out.astype(wanted, copy=False)
         return (out, np.asarray(step, inner)[()]) if retstep else out
-    low, high = (convert(to_array(x), inner) for x in (start, stop))
+    low, high = (as_type(x, inner) for x in (start, stop))
     shape = e.broadcast_shapes("linspace", shape_of(low), shape_of(high))
     t = (np.arange(num) / parts).astype(inner).reshape(num, *(1,) * len(shape))
     low, high = expand_dims(broadcast_to(low, shape), 0), expand_dims(broadcast_to(high, shape), 0)
     out = e.add(e.mul(low, 1 - t), e.mul(high, t))
     out = convert(e.floor(out) if wanted.kind in "iu" else out, wanted)
     out = moveaxis(out, 0, axis)
-    return (
-        (out, e.div(e.sub(convert(to_array(stop), inner), convert(to_array(start), inner)), parts)) if retstep else out
-    )
+    return (out, e.div(e.sub(as_type(stop, inner), as_type(start, inner)), parts)) if retstep else out
 
 
 def _float_of(*xs: Any) -> np.dtype:
@@ -408,7 +408,7 @@ def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype
     if is_known(start, stop):
         out = np.geomspace(_value(start), _value(stop), num, endpoint, axis=axis)
         return out.astype(inner if dtype is None else as_dtype(dtype))
-    low, high = (convert(to_array(x), inner) for x in (start, stop))
+    low, high = (as_type(x, inner) for x in (start, stop))
     sign = e.sign(low)
     if dtype_of(low).kind == "c":
         raise DTypeError("[geomspace] expected real bounds while tracing, got complex. Use logspace.")

@@ -138,14 +138,28 @@ def can_cast(from_: Any, to: Any, casting: str = "safe") -> bool:
     return np.can_cast(from_.dtype if isinstance(from_, (np.ndarray, Tracer)) else from_, to, casting)
 
 
+def _kinds_of_extended(scalar_type: Any) -> tuple[type, ...]:
+    """The abstract types above a type of `ml_dtypes`, which NumPy's hierarchy does not know; empty for NumPy's own types."""
+    name = getattr(scalar_type, "__name__", "")
+    if not getattr(scalar_type, "__module__", "").startswith("ml_dtypes"):
+        return ()
+    if name.startswith("uint"):
+        return (np.unsignedinteger, np.integer, np.number, np.generic)
+    if name.startswith("int"):
+        return (np.signedinteger, np.integer, np.number, np.generic)
+    return (np.floating, np.inexact, np.number, np.generic)
+
+
 def issubdtype(arg1: Any, arg2: Any) -> bool:
     """True if the first dtype or scalar type is the second or below it in NumPy's hierarchy.
 
     >>> issubdtype(np.float32, np.floating), issubdtype(np.int32, np.floating)
     (True, False)
     """
-    if isinstance(arg1, np.dtype) and arg1.kind == "V" and "float" in arg1.name:  # ml_dtypes' floats
-        return arg2 in (np.floating, np.inexact, np.number, np.generic) or arg1 == arg2
+    scalar_type = arg1.type if isinstance(arg1, np.dtype) else arg1
+    kinds = _kinds_of_extended(scalar_type)
+    if kinds:
+        return arg2 in kinds or (arg2.type if isinstance(arg2, np.dtype) else arg2) is scalar_type
     return np.issubdtype(arg1, arg2)
 
 

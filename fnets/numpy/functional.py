@@ -12,11 +12,11 @@ import numpy as np
 from fnets.core.trace import dtype_of, shape_of
 from fnets.errors import ArgumentError, ShapeError
 from fnets.numpy import manipulation as m
-from fnets.numpy.arguments import common_shape, to_array
+from fnets.numpy.arguments import as_type, common_shape, operand, to_array
 from fnets.numpy.indexing import at, getitem
 from fnets.numpy.searching import where
 from fnets.primitives import elementwise as e
-from fnets.primitives.base import as_axes, as_axis, broadcast_to, convert, reshape
+from fnets.primitives.base import as_axes, as_axis, broadcast_to, reshape
 from fnets.transforms.vmap import vmap
 
 __all__ = [
@@ -96,7 +96,7 @@ def piecewise(x: Any, condlist: Any, funclist: Sequence[Any], *args: Any, **kw: 
     default = functions.pop() if len(functions) > len(conditions) else 0
 
     def value(f: Any) -> Any:
-        return convert(to_array(f(x, *args, **kw) if callable(f) else f), dtype_of(x))
+        return as_type(f(x, *args, **kw) if callable(f) else f, dtype_of(x))
 
     out = broadcast_to(value(default), shape_of(x))
     for c, f in zip(conditions, functions):
@@ -143,7 +143,7 @@ def vectorize(pyfunc: Callable, *, excluded: Any = frozenset(), signature: str |
     def vectorized(*args: Any, **kwargs: Any) -> Any:
         names = [k for k in kwargs if k not in excluded]
         held = [i for i in range(len(args)) if i not in excluded]
-        free = [to_array(args[i]) for i in held] + [to_array(kwargs[k]) for k in names]
+        free = [operand(args[i]) for i in held] + [operand(kwargs[k]) for k in names]
         inputs = [()] * len(free) if cores is None else cores[0]
         if len(inputs) != len(free):
             raise ArgumentError(
@@ -261,7 +261,7 @@ class ufunc:
     ) -> Any:
         """The function between all slices along axes, from the left."""
         self._binary("reduce")
-        a = to_array(a) if dtype is None else convert(to_array(a), dtype)
+        a = to_array(a) if dtype is None else as_type(a, dtype)
         axes = as_axes(axis, a.ndim, self.__name__)
         start = self.identity if initial is None else initial
         if where is not None:
@@ -269,7 +269,7 @@ class ufunc:
                 raise ArgumentError(
                     f"[{self.__name__}.reduce] expected initial= or an identity together with where=, got neither."
                 )
-            a = _chosen(where, a, convert(to_array(start), dtype_of(a)))
+            a = _chosen(where, a, as_type(start, dtype_of(a)))
         shape = a.shape
         moved = m.moveaxis(a, axes, tuple(range(len(axes))))
         rows = m.unstack(m.reshape(moved, (-1, *shape_of(moved)[len(axes) :]))) if axes else (a,)
@@ -279,14 +279,14 @@ class ufunc:
             )
         items = list(rows)
         if initial is not None or not items:
-            items.insert(0, broadcast_to(convert(to_array(start), dtype_of(a)), shape_of(moved)[len(axes) :]))
+            items.insert(0, broadcast_to(as_type(start, dtype_of(a)), shape_of(moved)[len(axes) :]))
         out_ = functools.reduce(self._call, items)
         return reshape(out_, tuple([1 if i in axes else n for i, n in enumerate(shape)])) if keepdims else out_
 
     def accumulate(self, a: Any, axis: int = 0, dtype: Any = None, out: Any = None) -> Any:
         """All partial results of `reduce` along an axis."""
         self._binary("accumulate")
-        a = to_array(a) if dtype is None else convert(to_array(a), dtype)
+        a = to_array(a) if dtype is None else as_type(a, dtype)
         axis = as_axis(axis, a.ndim, self.__name__)
         rows = m.unstack(a, axis=axis)
         outs = list(rows[:1])

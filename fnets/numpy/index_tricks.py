@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from fnets.core.trace import dtype_of, shape_of
+from fnets.core.trace import dtype_of, is_weak, shape_of
 from fnets.errors import ArgumentError, ShapeError
 from fnets.numpy import creation
 from fnets.numpy import manipulation as m
-from fnets.numpy.arguments import default_dtype_of, is_known, known, to_array
+from fnets.numpy.arguments import default_dtype_of, is_known, known, result_dtype, to_array
 from fnets.primitives import elementwise as e
 from fnets.primitives.base import as_shape, convert, reshape
 
@@ -63,7 +63,7 @@ class _Joiner:
             else:
                 x = creation.arange(item.start or 0, item.stop, 1 if step is None else step)
         else:
-            x = creation.asarray(item)
+            x = np.asarray(item) if is_weak(item) and is_known(item) else creation.asarray(item)
         own = len(shape_of(x))
         x = reshape(x, (1,) * (ndmin - own) + shape_of(x)) if own < ndmin else x
         if own < ndmin and trans1d != -1:  # place the own axes at trans1d
@@ -86,7 +86,8 @@ class _Joiner:
                 ) from None
             axis, ndmin, trans1d = (numbers + [axis, max(ndmin, 1), trans1d][len(numbers) :])[:3]
         parts = [self._part(item, max(ndmin, 1), trans1d) for item in items]
-        return m.concatenate(parts, axis)
+        dtype = result_dtype(*[item if is_weak(item) else x for item, x in zip(items, parts)])
+        return m.concatenate([convert(x, dtype) for x in parts], axis)
 
     def __len__(self) -> int:
         return 0

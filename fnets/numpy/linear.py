@@ -12,7 +12,8 @@ import numpy as np
 from fnets.core.trace import dtype_of, shape_of
 from fnets.errors import ArgumentError, ShapeError
 from fnets.numpy import manipulation as m
-from fnets.numpy.arguments import as_dtype, promoted, refuse_out, to_array
+from fnets.numpy.arguments import as_dtype, as_type, promoted, refuse_out, to_array
+from fnets.numpy.arguments import operands as as_arrays
 from fnets.primitives import diagonals
 from fnets.primitives import elementwise as e
 from fnets.primitives import linear_algebra as la
@@ -53,7 +54,7 @@ def dot(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = 
     np.int64(11)
     """
     refuse_out("dot", out)
-    return la.dot(to_array(a), to_array(b), preferred_element_type=preferred_element_type)
+    return la.dot(*as_arrays(a, b), preferred_element_type=preferred_element_type)
 
 
 def vdot(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Any:
@@ -62,7 +63,7 @@ def vdot(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any =
     >>> vdot(np.array([1j]), np.array([1j]))
     np.complex128(1+0j)
     """
-    return la.vdot(to_array(a), to_array(b), preferred_element_type=preferred_element_type)
+    return la.vdot(*as_arrays(a, b), preferred_element_type=preferred_element_type)
 
 
 def inner(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Any:
@@ -71,7 +72,7 @@ def inner(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any 
     >>> inner(np.array([1, 2]), np.array([3, 4]))
     np.int64(11)
     """
-    return la.inner(to_array(a), to_array(b), preferred_element_type=preferred_element_type)
+    return la.inner(*as_arrays(a, b), preferred_element_type=preferred_element_type)
 
 
 def outer(a: Any, b: Any, out: Any = None) -> Any:
@@ -82,7 +83,7 @@ def outer(a: Any, b: Any, out: Any = None) -> Any:
            [6, 8]])
     """
     refuse_out("outer", out)
-    return la.outer(to_array(a), to_array(b))
+    return la.outer(*as_arrays(a, b))
 
 
 def tensordot(a: Any, b: Any, axes: Any = 2, *, precision: Any = None, preferred_element_type: Any = None) -> Any:
@@ -95,7 +96,7 @@ def tensordot(a: Any, b: Any, axes: Any = 2, *, precision: Any = None, preferred
     >>> tensordot(np.ones((2, 3, 4)), np.ones((4, 3, 5)), ((1, 2), (1, 0))).shape
     (2, 5)
     """
-    return la.tensordot(to_array(a), to_array(b), axes, preferred_element_type=preferred_element_type)
+    return la.tensordot(*as_arrays(a, b), axes, preferred_element_type=preferred_element_type)
 
 
 def _rows(x: Any) -> Any:
@@ -154,7 +155,7 @@ def kron(a: Any, b: Any) -> Any:
     >>> kron(np.array([1, 10]), np.array([1, 2]))
     array([ 1,  2, 10, 20])
     """
-    return la.kron(to_array(a), to_array(b))
+    return la.kron(*as_arrays(a, b))
 
 
 def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Any:
@@ -216,7 +217,7 @@ def einsum(
     """
     refuse_out("einsum", out)
     if isinstance(subscripts, str):
-        operands = tuple([to_array(x) for x in operands])
+        operands = tuple(as_arrays(*operands))
     return _einsum(subscripts, *operands, preferred_element_type=preferred_element_type, dtype=dtype)
 
 
@@ -323,7 +324,7 @@ def fill_diagonal(a: Any, val: Any, wrap: bool = False, *, inplace: bool = False
     on[positions] = True
     place = np.zeros(size, np.int64)
     place[positions] = np.arange(len(positions))
-    values = m.resize(convert(m.atleast_1d(val), dtype_of(a)), (max(len(positions), 1),))
+    values = m.resize(m.atleast_1d(as_type(val, dtype_of(a))), (max(len(positions), 1),))
     spread = index_gather(values, (place.reshape(shape),), (0,))
     return e.select(on.reshape(shape), spread, a)
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from fnets.core.trace import Tracer, dtype_of, shape_of, typeof
 from fnets.errors import ArgumentError, AxisError, ShapeError
-from fnets.numpy.arguments import as_dtype, flat, known, known_int, refuse_out, to_array
+from fnets.numpy.arguments import as_dtype, flat, known, known_int, operands, refuse_out, to_array
 from fnets.primitives import elementwise as e
 from fnets.primitives import shape as s
 from fnets.primitives.base import as_axis, as_shape, convert
@@ -244,7 +244,7 @@ def _sequence(op: str, arrays: Any) -> list:
         if not arrays.shape:
             raise ArgumentError(f"[{op}] expected a sequence of arrays, got one without axes. Wrap it in a list.")
         return list(unstack(arrays))
-    return [to_array(x) for x in arrays]
+    return operands(*arrays)
 
 
 def concatenate(
@@ -375,7 +375,7 @@ def append(arr: Any, values: Any, axis: int | None = None) -> Any:
     >>> append(np.array([1, 2]), 3)
     array([1, 2, 3])
     """
-    return concatenate([to_array(arr), to_array(values)], axis)
+    return concatenate([atleast_1d(x) for x in operands(arr, values)], axis)
 
 
 # ------------------------------------------------------------------ splitting

@@ -16,7 +16,7 @@ from fnets.errors import ArgumentError, ShapeError
 from fnets.numpy import functional, linear, statistics
 from fnets.numpy import manipulation as m
 from fnets.numpy import reductions as red
-from fnets.numpy.arguments import is_known, known, to_array
+from fnets.numpy.arguments import as_type, is_known, known, to_array
 from fnets.primitives import elementwise as e
 from fnets.primitives.base import broadcast_to, convert
 from fnets.primitives.gather import index_gather
@@ -78,12 +78,12 @@ def _pairs(values: Any, ndim: int) -> list[tuple[Any, Any]]:
 
 def _constant(x: Any, widths: Widths, values: Any) -> Any:
     if not isinstance(values, (list, tuple)) and not shape_of(to_array(values)):
-        return _pad(x, convert(to_array(values), dtype_of(x)), tuple([(a, b, 0) for a, b in widths]))
+        return _pad(x, as_type(values, dtype_of(x)), tuple([(a, b, 0) for a, b in widths]))
     for axis, ((before, after), pair) in enumerate(zip(widths, _pairs(values, x.ndim))):
         for width, value in (((before, 0, 0), pair[0]), ((0, after, 0), pair[1])):
             config = [(0, 0, 0)] * x.ndim
             config[axis] = width
-            x = _pad(x, convert(to_array(value), dtype_of(x)), tuple(config))
+            x = _pad(x, as_type(value, dtype_of(x)), tuple(config))
     return x
 
 

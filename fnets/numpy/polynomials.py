@@ -10,9 +10,8 @@ from fnets.core.trace import dtype_of, shape_of
 from fnets.errors import ArgumentError, ShapeError
 from fnets.numpy import calculus
 from fnets.numpy import manipulation as m
-from fnets.numpy.arguments import known_int, promoted, promoted_inexact, to_array, to_inexact
+from fnets.numpy.arguments import as_type, known_int, promoted, promoted_inexact, to_array, to_inexact
 from fnets.primitives import elementwise as e
-from fnets.primitives.base import convert
 from fnets.primitives.shape import pad
 
 __all__ = [
@@ -173,7 +172,7 @@ def _constants(k: Any, count: int, dtype: np.dtype) -> list:
         values = values * count
     if len(values) != count:
         raise ArgumentError(f"[polyint] expected one constant of integration, or {count}, got {len(values)}.")
-    return [convert(to_array(v), dtype) for v in values]
+    return [as_type(v, dtype) for v in values]
 
 
 def _joined(p: Any, constant: Any) -> Any:

@@ -13,7 +13,7 @@ import numpy as np
 from fnets.core.trace import Tracer
 from fnets.errors import ArgumentError, ImmutableArrayError
 from fnets.numpy import arithmetic, linear, mathematics, reductions
-from fnets.numpy.arguments import as_dtype, to_array
+from fnets.numpy.arguments import as_dtype, as_type, to_array
 from fnets.primitives.base import convert, reshape
 
 _NAMES = [
@@ -198,7 +198,7 @@ def _call(self: Any, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) 
         )
     inputs = tuple([np.asarray(x) if isinstance(x, (list, tuple)) else x for x in inputs])
     if dtype is not None:
-        inputs = tuple([convert(to_array(x), as_dtype(dtype)) for x in inputs])
+        inputs = tuple([as_type(x, as_dtype(dtype)) for x in inputs])
     if method == "outer":
         return ufunc_outer(function, *inputs)
     if kwargs and name not in _GENERALISED:
@@ -224,7 +224,8 @@ def _lookup(func: Callable) -> Callable | None:
     if module == "lib":
         module = "numpy"
     name = func.__name__
-    return getattr(_namespaces.get(module), name, None)
+    found = getattr(_namespaces.get(module), name, None)
+    return None if found is func else found
 
 
 def _function(self: Any, func: Callable, types: Any, args: tuple, kwargs: dict) -> Any:

@@ -14,7 +14,7 @@ import numpy as np
 
 from fnets.core.trace import Tracer, dtype_of, shape_of
 from fnets.errors import ArgumentError, ShapeError
-from fnets.numpy.arguments import as_dtype, fill_where, flat, refuse_out, result_dtype, to_array
+from fnets.numpy.arguments import as_dtype, as_type, fill_where, flat, refuse_out, result_dtype, to_array
 from fnets.primitives import cumulative, softmax
 from fnets.primitives import elementwise as e
 from fnets.primitives import reduce as r
@@ -104,7 +104,7 @@ def sum(
     axes = as_axes(axis, x.ndim, "sum")
     y = reduce_sum_p.bind(x, axes=axes) if axes else convert(x, sum_dtype(x.dtype))
     if initial is not None:
-        y = e.add(y, convert(to_array(initial), dtype_of(y)))
+        y = e.add(y, as_type(initial, dtype_of(y)))
     if not promote_integers or dtype is not None:
         y = convert(y, x.dtype)
     return finished(y, x.shape, axes, keepdims)
@@ -129,7 +129,7 @@ def prod(
     axes = as_axes(axis, x.ndim, "prod")
     y = r.reduce_prod_p.bind(x, axes=axes) if axes else convert(x, sum_dtype(x.dtype))
     if initial is not None:
-        y = e.mul(y, convert(to_array(initial), dtype_of(y)))
+        y = e.mul(y, as_type(initial, dtype_of(y)))
     if not promote_integers or dtype is not None:
         y = convert(y, x.dtype)
     return finished(y, x.shape, axes, keepdims)
@@ -314,14 +314,14 @@ def _extreme(
             raise ArgumentError(
                 f"[{op}] expected initial= together with where=, got none: an empty selection has no extreme. Pass initial=..."
             )
-        x = fill_where(where, x, convert(to_array(initial), x.dtype))
+        x = fill_where(where, x, as_type(initial, x.dtype))
     axes = as_axes(axis, x.ndim, op)
     if initial is None:
         y = prim.bind(x, axes=axes) if axes else x
     elif 0 in [x.shape[i] for i in axes]:
-        y = broadcast_to(convert(to_array(initial), x.dtype), reduced(x.shape, axes))
+        y = broadcast_to(as_type(initial, x.dtype), reduced(x.shape, axes))
     else:
-        y = pair(prim.bind(x, axes=axes) if axes else x, convert(to_array(initial), x.dtype))
+        y = pair(prim.bind(x, axes=axes) if axes else x, as_type(initial, x.dtype))
     return finished(y, x.shape, axes, keepdims)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from fnets.core.trace import Tracer, dtype_of, is_weak, shape_of, typeof
 from fnets.errors import ArgumentError, AxisError, NonConcreteBooleanIndexError, ShapeError
 from fnets.numpy import manipulation as m
-from fnets.numpy.arguments import flat, from_nested, known, promoted, refuse_out, result_dtype, to_array
+from fnets.numpy.arguments import as_type, flat, known, operand, promoted, refuse_out, result_dtype, to_array
 from fnets.primitives import elementwise as e
 from fnets.primitives.base import as_axis, broadcast_to, convert, reshape
 from fnets.primitives.cumulative import cumsum
@@ -24,11 +24,6 @@ __all__ = [
     "argwhere", "bincount", "choose", "compress", "delete", "extract", "flatnonzero", "insert", "nonzero", "place",
     "put", "select", "where",
 ]  # fmt: skip
-
-
-def _operand(x: Any) -> Any:
-    """An operand of an elementwise operation: Python scalars stay weak."""
-    return from_nested(x) if isinstance(x, (list, tuple)) else x
 
 
 def where(condition: Any, x: Any = None, y: Any = None, /, *, size: int | None = None, fill_value: Any = None) -> Any:
@@ -48,7 +43,7 @@ def where(condition: Any, x: Any = None, y: Any = None, /, *, size: int | None =
         return nonzero(condition, size=size, fill_value=fill_value)
     if x is None or y is None:
         raise ArgumentError("[where] expected both x and y, or neither, got one of them.")
-    condition, x, y = to_array(condition), _operand(x), _operand(y)
+    condition, x, y = to_array(condition), operand(x), operand(y)
     if dtype_of(condition).kind != "b":
         condition = e.ne(condition, 0)
     if is_weak(x) and is_weak(y):
@@ -75,12 +70,12 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0)
         raise ArgumentError(
             "[select] expected boolean conditions, got another dtype. Compare first, for example x != 0."
         )
-    values = [_operand(v) for v in (*choicelist, default)]
+    values = [operand(v) for v in (*choicelist, default)]
     dtype = result_dtype(*values)
-    out = convert(to_array(values[-1]), dtype)
+    out = as_type(values[-1], dtype)
     shape = e.broadcast_shapes("select", *map(shape_of, conditions), *[shape_of(v) for v in values])
     for c, v in zip(conditions[::-1], values[-2::-1]):
-        out = e.select(c, convert(to_array(v), dtype), out)
+        out = e.select(c, as_type(v, dtype), out)
     return broadcast_to(out, shape)
 
 
@@ -156,7 +151,7 @@ def nonzero(a: Any, *, size: int | None = None, fill_value: Any = None) -> tuple
             e.select(
                 valid,
                 e.remainder(e.floor_divide(positions, max(stride, 1)), max(n, 1)),
-                convert(to_array(fill), np.int64),
+                as_type(fill, np.int64),
             )
         )
     return tuple(out)
@@ -210,11 +205,12 @@ def put(a: Any, ind: Any, v: Any, mode: str | None = None, *, inplace: bool = Fa
     array([1., 0., 2.])
     """
     _not_in_place("put", inplace)
-    a, ind, v = to_array(a), flat(m.atleast_1d(ind)), flat(m.atleast_1d(v))
+    a, ind = to_array(a), flat(m.atleast_1d(ind))
+    v = flat(m.atleast_1d(as_type(v, dtype_of(a))))
     n = shape_of(ind)[0]
     if not n or not shape_of(v)[0]:
         return a
-    values = convert(m.resize(v, (n,)), dtype_of(a))
+    values = m.resize(v, (n,))
     mode = None if mode == "raise" else mode
     return reshape(index_scatter(flat(a), values, (ind,), (0,), "set", mode=mode, name="put"), shape_of(a))
 
@@ -228,7 +224,8 @@ def place(arr: Any, mask: Any, vals: Any, *, inplace: bool = False) -> Any:
     array([9, 1, 8, 3])
     """
     _not_in_place("place", inplace)
-    x, mask, vals = to_array(arr), to_array(mask), flat(m.atleast_1d(vals))
+    x, mask = to_array(arr), to_array(mask)
+    vals = flat(m.atleast_1d(as_type(vals, dtype_of(x))))
     if typeof(mask).size != typeof(x).size:
         raise ShapeError(
             f"[place] expected a mask with as many elements as the array, got shapes {shape_of(mask)} and {shape_of(x)}."
@@ -238,7 +235,7 @@ def place(arr: Any, mask: Any, vals: Any, *, inplace: bool = False) -> Any:
     chosen = flat(mask if dtype_of(mask).kind == "b" else e.ne(mask, 0))
     number = e.sub(cumsum(convert(chosen, np.int64)), 1)
     values = index_gather(vals, (e.remainder(number, shape_of(vals)[0]),), (0,))
-    return reshape(e.select(chosen, convert(values, dtype_of(x)), flat(x)), shape_of(x))
+    return reshape(e.select(chosen, values, flat(x)), shape_of(x))
 
 
 # ------------------------------------------------------------------ selecting by masks
@@ -337,7 +334,8 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     >>> insert(np.array([1, 2, 3]), 1, 9)
     array([1, 9, 2, 3])
     """
-    x, values = to_array(arr), to_array(values)
+    x = to_array(arr)
+    values = as_type(values, dtype_of(x))
     if axis is None:
         x, axis = flat(x), 0
     ndim = len(shape_of(x))
@@ -353,7 +351,6 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
         values = broadcast_to(wide, (*shape[:axis], count, *shape[axis + 1 :]))
     else:
         values = broadcast_to(values, (*shape[:axis], len(where_), *shape[axis + 1 :]))
-    values = convert(values, dtype_of(x))
     order = np.argsort(where_, kind="stable")
     new = np.empty(len(where_), np.int64)
     new[order] = where_[order] + np.arange(len(where_))

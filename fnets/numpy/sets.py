@@ -13,7 +13,7 @@ from fnets.core.trace import Tracer, dtype_of, shape_of, typeof
 from fnets.errors import ConcretizationTypeError
 from fnets.numpy import manipulation as m
 from fnets.numpy import reductions as red
-from fnets.numpy.arguments import flat, promoted, to_array
+from fnets.numpy.arguments import as_type, flat, promoted, to_array
 from fnets.numpy.searching import nonzero
 from fnets.primitives import elementwise as e
 from fnets.primitives.base import as_axis, convert, reshape
@@ -133,7 +133,7 @@ def _unique_sized(
     index = index_gather(order, (e.select(found, safe, 0),), (0,))
     values = index_gather(items, (index,), (0,))
     if fill_value is not None:
-        values = e.select(m.expand_dims(found, 1), values, convert(to_array(fill_value), dtype_of(values)))
+        values = e.select(m.expand_dims(found, 1), values, as_type(fill_value, dtype_of(values)))
     shape = (size,) if axis is None else (size, *shape_of(ar)[1:])
     values = m.reshape(values, shape)
     out = [values if axis is None else moveaxis(values, 0, axis)]

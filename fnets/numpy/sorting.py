@@ -12,7 +12,7 @@ import numpy as np
 
 from fnets.core.trace import Tracer, dtype_of, shape_of
 from fnets.errors import ArgumentError, ShapeError
-from fnets.numpy.arguments import flat, promoted, to_array
+from fnets.numpy.arguments import flat, operands, promoted, to_array
 from fnets.primitives import elementwise as e
 from fnets.primitives import sort as p
 from fnets.primitives.base import as_axis, broadcast_to, convert, reshape
@@ -166,11 +166,10 @@ def digitize(x: Any, bins: Any, right: bool = False, *, method: str | None = Non
     >>> digitize(np.array([0.5, 2.0, 9.0]), np.array([1.0, 2.0, 3.0]))
     array([0, 2, 3])
     """
-    bins = to_array(bins)
+    x, bins = operands(x, bins)
     shape = shape_of(bins)
     if len(shape) != 1:
         raise ShapeError(f"[digitize] expected a vector of bins, got shape {shape}.")
-    x = to_array(x)
     n = shape[0]
     if n == 0:
         return np.zeros(shape_of(x), np.int64)

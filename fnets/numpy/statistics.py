@@ -15,7 +15,17 @@ from fnets.errors import ArgumentError, ShapeError
 from fnets.numpy import creation, linear, sorting
 from fnets.numpy import manipulation as m
 from fnets.numpy import reductions as red
-from fnets.numpy.arguments import as_dtype, flat, is_known, known_int, refuse_out, result_dtype, to_array, to_inexact
+from fnets.numpy.arguments import (
+    as_dtype,
+    as_type,
+    flat,
+    is_known,
+    known_int,
+    refuse_out,
+    result_dtype,
+    to_array,
+    to_inexact,
+)
 from fnets.numpy.reductions import Axis
 from fnets.numpy.searching import bincount
 from fnets.primitives import elementwise as e
@@ -123,7 +133,7 @@ def _quantile(
     if dtype_of(a).kind == "c":
         raise ArgumentError(f"[{op}] expected real numbers, got {dtype_of(a).name}. Complex numbers have no order.")
     weak_q = is_weak(q)
-    q = to_array(q)
+    q = as_type(q, np.float64) if weak_q else to_array(q)
     if is_known(q) and np.any((q < 0) | (q > 1)):
         raise ArgumentError(f"[{op}] expected quantiles between 0 and 1 (percentiles between 0 and 100), got others.")
     dtype = dtype_of(a)
@@ -304,7 +314,7 @@ def histogram_bin_edges(a: Any, bins: Any = 10, range: Sequence[Any] | None = No
         raise ArgumentError(f"[histogram] expected at least one bin, got {bins}.")
     dtype = dtype_of(a) if dtype_of(a).kind == "f" else np.dtype(np.float64)
     if range is not None:
-        low, high = (convert(to_array(x), dtype) for x in range)
+        low, high = (as_type(x, dtype) for x in range)
     elif not shape_of(a)[0]:
         low, high = dtype.type(0), dtype.type(1)
     else:

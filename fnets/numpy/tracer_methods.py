@@ -255,6 +255,7 @@ _METHODS: dict[str, Callable] = {
     "take": take,
     "to_device": lambda self, device, *, stream=None: self,
     "tolist": lambda self: np.asarray(_values(self, "tolist")).tolist(),
+    "trace": linear.trace,
     "transpose": _transpose,
     "var": reductions.var,
     "view": _view,
@@ -283,7 +284,8 @@ _PROPERTIES: dict[str, Callable] = {
 
 def _attach_methods() -> None:
     for name, function in _METHODS.items():
-        setattr(Tracer, name, function)
+        if name not in Tracer.__dict__:
+            setattr(Tracer, name, function)
     for name, function in _PROPERTIES.items():
         setattr(Tracer, name, property(function))
 
