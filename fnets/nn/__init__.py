@@ -1,1 +1,4 @@
+"""x"""
 from fnets.nn.losses import *
+from fnets.nn.activations import *
+from fnets.nn.rows import *

@@ -64,12 +64,12 @@ def relu(x: Any) -> Any:
 
 @_floating
 def relu6(x: Any) -> Any:
-    """min(max(x, 0), 6) (Krizhevsky, 2010); slope 1/2 at both kinks.
+    """min(max(x, 0), 6) (Krizhevsky, 2010), with slope 0 at both kinks.
 
     >>> relu6(fnp.array([-1.0, 2.0, 7.0]))
     array([0., 2., 6.], dtype=float32)
     """
-    return ew.minimum(ew.maximum(x, 0), 6)
+    return ew.clamp(0, x, 6)
 
 
 @_floating
@@ -146,13 +146,13 @@ def gelu(x: Any, approximate: bool = True) -> Any:
     >>> gelu(fnp.array([-1.0, 2.0])).round(3), gelu(fnp.array([-1.0, 2.0]), approximate=False).round(3)
     (array([-0.159,  1.955], dtype=float32), array([-0.159,  1.954], dtype=float32))
     """
-    if approximate:
-        inner = ew.mul(x, ew.add(ew.mul(ew.square(x), 0.044715 * _SQRT_2_PI), _SQRT_2_PI))
-        return ew.mul(ew.mul(x, 0.5), ew.add(ew.tanh(inner), 1))
+    if approximate:  # (1 + tanh(u)) / 2 is sigmoid(2 u), which keeps its digits for negative u
+        slope = ew.add(ew.mul(ew.square(x), 0.044715 * _TWICE_SQRT_2_PI), _TWICE_SQRT_2_PI)
+        return ew.mul(x, ew.logistic(ew.mul(x, slope)))
     return ew.mul(ew.mul(x, 0.5), ew.erfc(ew.mul(x, -math.sqrt(0.5))))
 
 
-_SQRT_2_PI = math.sqrt(2 / math.pi)
+_TWICE_SQRT_2_PI = 2 * math.sqrt(2 / math.pi)
 
 
 @_floating
