@@ -1,14 +1,28 @@
 """The core: abstract values, the IR, primitives and traces. Nothing here knows any particular operation or transformation."""
 
+from collections.abc import Sequence
+from typing import Any
+
+from fnets.core import ir
 from fnets.core.avals import ShapedArray, ShapeDtypeStruct
 from fnets.core.check import check_jaxpr
-from fnets.core.ir import Eqn, Jaxpr, Literal, Var, eval_jaxpr
+from fnets.core.ir import Eqn, Jaxpr, Literal, Var
 from fnets.core.pretty import pretty
 from fnets.core.primitive import Primitive
 from fnets.core.trace import Trace, Tracer, typeof
 from fnets.errors import ConcretizationTypeError, JaxprTypeError
 
 ClosedJaxpr = Jaxpr
+
+
+def eval_jaxpr(jaxpr: Jaxpr, consts: Sequence[Any], *args: Any, **ignored: Any) -> list:
+    """Run a jaxpr with given constants, under JAX's signature; every running transformation sees its equations.
+
+    >>> eval_jaxpr(Jaxpr((), (), (), (), (Literal(1.0),)), ())
+    [1.0]
+    """
+    return ir.eval_jaxpr(jaxpr.replace(consts=consts), args)
+
 
 __all__ = [
     "ClosedJaxpr",

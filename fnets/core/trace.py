@@ -20,8 +20,8 @@ from fnets.errors import (
     TracerBoolConversionError,
     TracerIntegerConversionError,
     UnexpectedTracerError,
-    describe_location,
 )
+from fnets.source import describe_location
 
 next_id = itertools.count(1).__next__  # traces and tape nodes draw from one counter; `next` on it is atomic in CPython
 
@@ -203,12 +203,18 @@ def typeof(x: Any) -> ShapedArray:
         return WEAK_AVALS[kind]
     if isinstance(x, Tracer):
         return x.aval
-    if isinstance(x, (np.ndarray, np.generic)):
+    if isinstance(x, (np.ndarray, np.generic)) and not isinstance(x, np.ma.MaskedArray):
         return ShapedArray(x.shape, x.dtype)
     if isinstance(x, ShapeDtypeStruct):
         return ShapedArray(x.shape, x.dtype, x.weak_type)
+    if isinstance(x, np.ma.MaskedArray):
+        raise ArgumentError(
+            "[array] expected a plain array, got a masked array, whose mask would be lost. Use x.filled(value) first."
+        )
     if isinstance(x, PYTHON_SCALARS):
         return WEAK_AVALS[next(t for t in PYTHON_SCALARS if isinstance(x, t))]
+    if hasattr(x, "shape") and hasattr(x, "dtype"):  # what describes an array will do where only the type matters
+        return ShapedArray(x.shape, x.dtype)
     if hasattr(x, "__array__") or hasattr(x, "__dlpack__"):
         a = np.asarray(x)
         return ShapedArray(a.shape, a.dtype)

@@ -18,8 +18,9 @@ from fnets.core.check import check_jaxpr
 from fnets.core.ir import Atom, Eqn, Jaxpr, Literal, Var, drop_dead
 from fnets.core.primitive import Primitive
 from fnets.core.trace import Trace, Tracer, check_alive, typeof
-from fnets.errors import ArgumentError, user_location
+from fnets.errors import ArgumentError
 from fnets.primitives.base import broadcast_to_p
+from fnets.source import user_location
 
 
 class JaxprTracer(Tracer):
@@ -41,6 +42,7 @@ class JaxprTracer(Tracer):
 
 
 _staging: ContextVar[JaxprTrace | None] = ContextVar("fnets_staging", default=None)
+innermost_staging = _staging.get
 
 
 def staging_token() -> Any:
@@ -209,7 +211,8 @@ def make_jaxpr(
         static_here = {i % len(args) for i in static}
         dynamic = [a for i, a in enumerate(args) if i not in static_here]
         leaves, spec = tree.flatten_spec((dynamic, kwargs))
-        check_data("make_jaxpr", leaves, lambda: leaf_paths((dynamic, kwargs)))
+        if not all([hasattr(x, "shape") and hasattr(x, "dtype") for x in leaves]):
+            check_data("make_jaxpr", leaves, lambda: leaf_paths((dynamic, kwargs)))
         out_spec = None
 
         def flat(*tracers: Any) -> list:
@@ -226,6 +229,7 @@ def make_jaxpr(
         structs = [ShapeDtypeStruct(v.aval.shape, v.aval.dtype, weak_type=v.aval.weak_type) for v in jaxpr.outvars]
         return jaxpr, tree.unflatten_spec(out_spec, structs)
 
+    made.__name__ = made.__qualname__ = f"make_jaxpr({name_of(fun)})"
     return made
 
 
