@@ -1,4 +1,4 @@
-"""Convolution: three bilinear primitives, each one's derivatives being the other two, and the user's functions. May import base, conv_kernels, core.
+"""Convolution: three bilinear primitives, each one's derivatives being the other two, and the user's functions. May import base, conv_run, core.
 
     conv(x, w) -> y     conv_input_grad(y, w) -> x     conv_weight_grad(x, y) -> w
 
@@ -18,8 +18,8 @@ import numpy as np
 from fnets.core.avals import ShapedArray, is_float
 from fnets.core.primitive import Primitive
 from fnets.core.trace import dtype_of, shape_of
-from fnets.errors import ArgumentError, DTypeError, ShapeError
-from fnets.primitives import conv_kernels
+from fnets.errors import ArgumentError, DTypeError, FnetsError, ShapeError
+from fnets.primitives import conv_run
 from fnets.primitives.base import arr, convert, inverse_permutation, move_dim, reshape, transpose
 from fnets.primitives.conv_geometry import Geometry, Ints, Pads, dilated, geometry
 from fnets.primitives.elementwise import add
@@ -29,16 +29,17 @@ Padding = str | Sequence[tuple[int, int]]
 # ------------------------------------------------------------------ the three primitives
 
 
-def _conv_geometry(x: Ints, w: Ints, **params: Any) -> Geometry:
-    return geometry("conv", x, w, **params)
+_conv_geometry = functools.partial(geometry, "conv")
 
 
-def _input_grad_geometry(y: Ints, w: Ints, space: Ints, **params: Any) -> Geometry:
+@functools.lru_cache(maxsize=1024)
+def _input_grad_geometry(y: Ints, w: Ints, *, space: Ints, **params: Any) -> Geometry:
     x = (y[0] * params["batch_group_count"], w[1] * params["feature_group_count"], *space)
     return _matching("conv_input_grad", y, geometry("conv_input_grad", x, w, **params))
 
 
-def _weight_grad_geometry(x: Ints, y: Ints, window: Ints, **params: Any) -> Geometry:
+@functools.lru_cache(maxsize=1024)
+def _weight_grad_geometry(x: Ints, y: Ints, *, window: Ints, **params: Any) -> Geometry:
     groups = params["feature_group_count"]
     if len(x) < 2 or x[1] % groups:
         raise ShapeError(f"[conv_weight_grad] expected x (N, C, ...) with C a multiple of {groups}, got {x}.")
@@ -80,9 +81,9 @@ def _declare(name: str, geometry_of: Callable, kernel: Callable, shape: str) -> 
     return prim
 
 
-conv_p = _declare("conv", _conv_geometry, conv_kernels.forward, "y_shape")
-conv_input_grad_p = _declare("conv_input_grad", _input_grad_geometry, conv_kernels.input_gradient, "x_shape")
-conv_weight_grad_p = _declare("conv_weight_grad", _weight_grad_geometry, conv_kernels.window_gradient, "w_shape")
+conv_p = _declare("conv", _conv_geometry, conv_run.forward, "y_shape")
+conv_input_grad_p = _declare("conv_input_grad", _input_grad_geometry, conv_run.input_gradient, "x_shape")
+conv_weight_grad_p = _declare("conv_weight_grad", _weight_grad_geometry, conv_run.window_gradient, "w_shape")
 
 
 def conv_of(x: Any, w: Any, params: dict) -> Any:
@@ -389,9 +390,55 @@ def conv_general_dilated(
            [9., 9.]])
     """
     lhs, rhs = _operands(lhs, rhs, preferred_element_type)
-    lhs_shape, rhs_shape = shape_of(lhs), shape_of(rhs)
+    arguments = (
+        window_strides,
+        padding,
+        lhs_dilation,
+        rhs_dilation,
+        dimension_numbers,
+        feature_group_count,
+        batch_group_count,
+    )
+    try:
+        numbers, params = _resolve(shape_of(lhs), shape_of(rhs), *arguments)
+    except TypeError as error:
+        if isinstance(error, FnetsError):
+            raise
+        numbers, params = _resolve(shape_of(lhs), shape_of(rhs), *map(_hashable, arguments))
+    if numbers is None:
+        y = conv_p.bind(lhs, rhs, **params)
+    else:
+        y = conv_p.bind(transpose(lhs, numbers.lhs_spec), transpose(rhs, numbers.rhs_spec), **params)
+        y = transpose(y, inverse_permutation(numbers.out_spec))
+    return _result(y, preferred_element_type)
+
+
+def _hashable(value: Any) -> Any:
+    """Lists and arrays as tuples, also inside."""
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    return (
+        tuple([_hashable(v) for v in value])
+        if isinstance(value, (list, tuple)) and not hasattr(value, "_fields")
+        else value
+    )
+
+
+@functools.lru_cache(maxsize=1024)
+def _resolve(
+    lhs_shape: Ints,
+    rhs_shape: Ints,
+    window_strides: Any,
+    padding: Any,
+    lhs_dilation: Any,
+    rhs_dilation: Any,
+    dimension_numbers: Any,
+    feature_group_count: int,
+    batch_group_count: int,
+) -> tuple[ConvDimensionNumbers | None, dict]:
+    """The arguments of `conv_general_dilated` as dimension numbers (None: nothing to transpose) and parameters of the primitive."""
     numbers = conv_dimension_numbers(lhs_shape, rhs_shape, dimension_numbers)
-    x, w = transpose(lhs, numbers.lhs_spec), transpose(rhs, numbers.rhs_spec)
+    first = tuple(range(len(lhs_shape)))
     x_shape, w_shape = _pick(lhs_shape, numbers.lhs_spec), _pick(rhs_shape, numbers.rhs_spec)
     rank = len(x_shape) - 2
     strides = per_dimension("conv", "window_strides", window_strides, rank)
@@ -402,17 +449,15 @@ def conv_general_dilated(
             f"[conv] expected explicit padding with lhs_dilation, got {padding!r}. Pass (low, high) pairs, or use conv_transpose."
         )
     window = tuple([dilated(n, d) for n, d in zip(w_shape[2:], rhs_dilation)])
-    y = conv_p.bind(
-        x,
-        w,
-        window_strides=strides,
-        padding=resolve_padding("conv", padding, x_shape[2:], window, strides),
-        lhs_dilation=lhs_dilation,
-        rhs_dilation=rhs_dilation,
-        feature_group_count=int(feature_group_count),
-        batch_group_count=int(batch_group_count),
-    )
-    return _result(transpose(y, inverse_permutation(numbers.out_spec)), preferred_element_type)
+    params = {
+        "window_strides": strides,
+        "padding": resolve_padding("conv", padding, x_shape[2:], window, strides),
+        "lhs_dilation": lhs_dilation,
+        "rhs_dilation": rhs_dilation,
+        "feature_group_count": int(feature_group_count),
+        "batch_group_count": int(batch_group_count),
+    }
+    return None if numbers == (first, first, first) else numbers, params
 
 
 def conv(

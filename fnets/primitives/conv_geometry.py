@@ -94,6 +94,11 @@ class Dense:
         self.flops = 2 * groups * batch * cin * cout * self.window * self.positions
 
     @property
+    def rank(self) -> int:
+        """The number of spatial dimensions."""
+        return len(self.out)
+
+    @property
     def unit(self) -> bool:
         """Neighbouring outputs read neighbouring inputs."""
         return all([s == 1 for s in self.strides])
