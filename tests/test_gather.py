@@ -12,7 +12,8 @@ from fnets.errors import ArgumentError, ConcretizationTypeError, IndexingError, 
 from fnets.primitives import dimension_numbers as dn
 from fnets.primitives import elementwise as e
 from fnets.primitives import sort as s
-from fnets.primitives.gather import gather_transpose_p, gathered_shape, scatter_p
+from fnets.primitives.gather import gather_transpose_p, scatter_p
+from fnets.primitives.index_arrays import gathered_shape
 from fnets.transforms.jit import jit
 from fnets.transforms.vjp import vjp
 from fnets.transforms.vmap import vmap

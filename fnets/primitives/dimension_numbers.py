@@ -23,9 +23,9 @@ from fnets.primitives.gather import (
     fill_invalid,
     gather_windows,
     in_range,
-    iota_along,
     scatter_windows,
 )
+from fnets.primitives.index_arrays import iota_along
 from fnets.primitives.indexing import getitem_spec
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from fnets.core.avals import ShapedArray, is_float
 from fnets.core.primitive import Primitive
 from fnets.core.trace import dtype_of, shape_of
-from fnets.errors import ArgumentError, DTypeError, IndexingError, ShapeError
+from fnets.errors import ArgumentError, DTypeError
 from fnets.primitives.base import (
     arr,
     broadcast_to,
@@ -28,7 +28,6 @@ from fnets.primitives.base import (
 )
 from fnets.primitives.elementwise import (
     add,
-    broadcast_shapes,
     clamp,
     div,
     eq,
@@ -42,95 +41,20 @@ from fnets.primitives.elementwise import (
     select,
     sub,
 )
+from fnets.primitives.index_arrays import (
+    Axes,
+    batched_index_ndim,
+    batched_indices,
+    batched_updates,
+    check_indices,
+    check_updates,
+    common_index_shape,
+    gathered_shape,
+    iota_along,
+    move_block,
+    shifted,
+)
 from fnets.primitives.scatter_kernels import index_tuple, out_of_range, placement, scatter_into
-
-Axes = tuple[int, ...]
-
-
-@functools.lru_cache(maxsize=256)
-def _small_iota(n: int, ndim: int, axis: int) -> np.ndarray:
-    out = np.arange(n).reshape([n if k == axis else 1 for k in range(ndim)])
-    out.flags.writeable = False
-    return out
-
-
-def iota_along(n: int, ndim: int, axis: int) -> np.ndarray:
-    """0, 1, ..., n - 1 along one of `ndim` axes, the others of length 1. Read-only; small ones are shared.
-
-    >>> iota_along(3, 2, 0).shape
-    (3, 1)
-    """
-    return _small_iota(n, ndim, axis) if n <= 65536 else _small_iota.__wrapped__(n, ndim, axis)
-
-
-@functools.lru_cache(maxsize=4096)
-def gathered_shape(shape: tuple[int, ...], index_shape: tuple[int, ...], axes: Axes) -> tuple[int, ...]:
-    """The shape of x[...] with index arrays of this common shape at these axes.
-
-    >>> gathered_shape((4, 5, 6), (2, 3), (1,)), gathered_shape((4, 5, 6), (2, 3), (0, 2))
-    ((4, 2, 3, 6), (2, 3, 5))
-    """
-    pos = placement(axes)
-    rest = [n for d, n in enumerate(shape) if d not in axes]
-    return (*rest[:pos], *index_shape, *rest[pos:])
-
-
-def common_index_shape(indices: Sequence[Any]) -> tuple[int, ...]:
-    """The shape that index arrays broadcast to.
-
-    >>> common_index_shape([np.zeros((2, 1), int), np.zeros(3, int)])
-    (2, 3)
-    """
-    if len(indices) == 1:
-        return shape_of(indices[0])
-    try:
-        return broadcast_shapes("getitem", *[shape_of(i) for i in indices])
-    except ShapeError:
-        told = " ".join(str(shape_of(i)) for i in indices)
-        raise IndexingError(
-            f"[getitem] expected index arrays that broadcast together, got shape mismatch: {told}. Add axes with i[:, None], or use fnets.numpy.ix_."
-        ) from None
-
-
-def _check_indices(op: str, ndim: int, indices: Sequence[ShapedArray], axes: Axes) -> None:
-    for i in indices:
-        if i.dtype.kind not in "iu":
-            raise IndexingError(
-                f"[{op}] expected arrays used as indices to be of integer (or boolean) type, got {i.dtype.name}. Use i.astype('int32')."
-            )
-    if list(axes) != sorted(set(axes)) or len(axes) != len(indices) or not axes or not 0 <= axes[0] <= axes[-1] < ndim:
-        raise ArgumentError(
-            f"[{op}] expected one index array for each of the ascending axes {axes} of an array with {ndim} axes, got {len(indices)}."
-        )
-
-
-def _batched_indices(size: int, indices: Sequence[Any], dims: Sequence[int | None], index_ndim: int) -> list[Any]:
-    """The index arrays with the batch dimension in front of their common shape; those without one broadcast."""
-    out = []
-    for i, d in zip(indices, dims):
-        if d is not None:
-            i = move_dim(i, d, 0, size)
-            own = shape_of(i)[1:]
-            i = reshape(i, (size, *(1,) * (index_ndim - len(own)), *own))
-        out.append(i)
-    return out
-
-
-def _index_ndim(indices: Sequence[Any], dims: Sequence[int | None]) -> int:
-    return max([len(shape_of(i)) - (d is not None) for i, d in zip(indices, dims)])
-
-
-def _shift(axes: Axes) -> Axes:
-    return tuple([a + 1 for a in axes])
-
-
-def move_block(x: Any, src: int, dst: int, width: int) -> Any:
-    """Move `width` neighbouring dimensions from position src to dst."""
-    if src == dst or width == 0:
-        return x
-    rest = [k for k in range(len(shape_of(x))) if not src <= k < src + width]
-    return transpose(x, (*rest[:dst], *range(src, src + width), *rest[dst:]))
-
 
 # ------------------------------------------------------------------ gather and its transpose
 
@@ -151,7 +75,7 @@ def _gather_impl(x: Any, *indices: Any, axes: Axes, unique: bool) -> Any:
 
 
 def _gather_abstract(x: ShapedArray, *indices: ShapedArray, axes: Axes, unique: bool) -> ShapedArray:
-    _check_indices("getitem", x.ndim, indices, axes)
+    check_indices("getitem", x.ndim, indices, axes)
     return ShapedArray(gathered_shape(x.shape, common_index_shape(indices), axes), x.dtype)
 
 
@@ -172,17 +96,17 @@ def _gather_vjp(active: Sequence[int], x: Any, *indices: Any, axes: Axes, unique
 
 def _gather_batch(size: int, vals: Sequence, dims: Sequence, axes: Axes, unique: bool) -> tuple:
     x, *indices = vals
-    index_ndim = _index_ndim(indices, dims[1:])
+    index_ndim = batched_index_ndim(indices, dims[1:])
     pos = placement(axes)
     adjacent = axes[-1] - axes[0] == len(axes) - 1
     if all([d is None for d in dims[1:]]):
         x = move_dim(x, dims[0], 0, size)
-        return gather_p.bind(x, *indices, axes=_shift(axes), unique=unique), 0 if adjacent else index_ndim
-    indices = _batched_indices(size, indices, dims[1:], index_ndim)
+        return gather_p.bind(x, *indices, axes=shifted(axes), unique=unique), 0 if adjacent else index_ndim
+    indices = batched_indices(size, indices, dims[1:], index_ndim)
     if dims[0] is None:
         return gather_p.bind(x, *indices, axes=axes, unique=False), pos
     x = move_dim(x, dims[0], 0, size)
-    out = gather_p.bind(x, iota_along(size, index_ndim + 1, 0), *indices, axes=(0, *_shift(axes)), unique=unique)
+    out = gather_p.bind(x, iota_along(size, index_ndim + 1, 0), *indices, axes=(0, *shifted(axes)), unique=unique)
     return move_block(out, 1, pos + 1, index_ndim), 0
 
 
@@ -209,17 +133,9 @@ def _gather_transpose_impl(u: Any, *indices: Any, shape: tuple[int, ...], axes: 
 def _gather_transpose_abstract(
     u: ShapedArray, *indices: ShapedArray, shape: tuple[int, ...], axes: Axes, unique: bool
 ) -> ShapedArray:
-    _check_indices("scatter_add", len(shape), indices, axes)
-    _check_updates("scatter_add", u.shape, shape, indices, axes)
+    check_indices("scatter_add", len(shape), indices, axes)
+    check_updates("scatter_add", u.shape, shape, indices, axes)
     return ShapedArray(shape, u.dtype)
-
-
-def _check_updates(op: str, got: tuple[int, ...], shape: tuple[int, ...], indices: Sequence[Any], axes: Axes) -> None:
-    expected = gathered_shape(shape, common_index_shape(indices), axes)
-    if got != expected:
-        raise ShapeError(
-            f"[{op}] expected updates of the shape {expected} that the index selects from {shape}, got {got}. Broadcast them first."
-        )
 
 
 def _gather_transpose_jvp(primals: Sequence, tangents: Sequence, **params: Any) -> tuple:
@@ -235,24 +151,16 @@ def _gather_transpose_vjp(
     return out, lambda ct: (gather_p.bind(ct, *indices, axes=axes, unique=unique),)
 
 
-def _batched_updates(size: int, u: Any, dim: int | None, indices_batched: bool, axes: Axes, index_ndim: int) -> Any:
-    """Updates with their batch dimension where an array that has its own in front, and these indices, expect it."""
-    adjacent = axes[-1] - axes[0] == len(axes) - 1
-    if not indices_batched:
-        return move_dim(u, dim, 0 if adjacent else index_ndim, size)
-    return move_block(move_dim(u, dim, 0, size), placement(axes) + 1, 1, index_ndim)
-
-
 def _gather_transpose_batch(
     size: int, vals: Sequence, dims: Sequence, shape: tuple[int, ...], axes: Axes, unique: bool
 ) -> tuple:
     u, *indices = vals
-    index_ndim = _index_ndim(indices, dims[1:])
+    index_ndim = batched_index_ndim(indices, dims[1:])
     batched = any([d is not None for d in dims[1:]])
-    u = _batched_updates(size, u, dims[0], batched, axes, index_ndim)
-    axes = _shift(axes)
+    u = batched_updates(size, u, dims[0], batched, axes, index_ndim)
+    axes = shifted(axes)
     if batched:
-        indices = [iota_along(size, index_ndim + 1, 0), *_batched_indices(size, indices, dims[1:], index_ndim)]
+        indices = [iota_along(size, index_ndim + 1, 0), *batched_indices(size, indices, dims[1:], index_ndim)]
         axes = (0, *axes)
     return gather_transpose_p.bind(u, *indices, shape=(size, *shape), axes=axes, unique=unique), 0
 
@@ -304,8 +212,8 @@ def _scatter_abstract(
     x: ShapedArray, u: ShapedArray, *indices: ShapedArray, axes: Axes, op: str, drop: bool, unique: bool
 ) -> ShapedArray:
     name = "scatter" if op == "set" else f"scatter_{op}"
-    _check_indices(name, x.ndim, indices, axes)
-    _check_updates(name, u.shape, x.shape, indices, axes)
+    check_indices(name, x.ndim, indices, axes)
+    check_updates(name, u.shape, x.shape, indices, axes)
     if x.dtype != u.dtype:
         raise DTypeError(
             f"[{name}] expected updates of dtype {x.dtype.name}, as the array, got {u.dtype.name}. Use updates.astype(...)."
@@ -442,13 +350,13 @@ def _scatter_vjp(active: Sequence[int], x: Any, u: Any, *indices: Any, **params:
 
 def _scatter_batch(size: int, vals: Sequence, dims: Sequence, axes: Axes, op: str, drop: bool, unique: bool) -> tuple:
     x, u, *indices = vals
-    index_ndim = _index_ndim(indices, dims[2:])
+    index_ndim = batched_index_ndim(indices, dims[2:])
     batched = any([d is not None for d in dims[2:]])
     x = move_dim(x, dims[0], 0, size)
-    u = _batched_updates(size, u, dims[1], batched, axes, index_ndim)
-    axes = _shift(axes)
+    u = batched_updates(size, u, dims[1], batched, axes, index_ndim)
+    axes = shifted(axes)
     if batched:
-        indices = [iota_along(size, index_ndim + 1, 0), *_batched_indices(size, indices, dims[2:], index_ndim)]
+        indices = [iota_along(size, index_ndim + 1, 0), *batched_indices(size, indices, dims[2:], index_ndim)]
         axes = (0, *axes)
     return scatter_p.bind(x, u, *indices, axes=axes, op=op, drop=drop, unique=unique), 0
 

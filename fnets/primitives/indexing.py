@@ -32,7 +32,8 @@ from fnets.primitives.base import (
     zeros_of,
 )
 from fnets.primitives.elementwise import add, clamp, lt, maximum, select
-from fnets.primitives.gather import gather_windows, in_place, iota_along, scatter_windows
+from fnets.primitives.gather import gather_windows, in_place, scatter_windows
+from fnets.primitives.index_arrays import iota_along
 from fnets.primitives.shape import slice_p
 
 Spec = tuple[Any, ...]

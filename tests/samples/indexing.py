@@ -7,6 +7,7 @@ from harness import Sample, integers, normal
 
 from fnets.primitives import gather as g
 from fnets.primitives import indexing as ix
+from fnets.primitives.index_arrays import gathered_shape
 
 X = normal(4, 5, 6)
 REPEATED = np.array([2, 0, 2, 1, -1])
@@ -21,13 +22,13 @@ def gather(x, *indices, axes, unique=False, **options):
 
 
 def transposed(shape, *indices, axes, unique=False):
-    u = normal(*g.gathered_shape(shape, np.broadcast_shapes(*[np.shape(i) for i in indices]), axes))
+    u = normal(*gathered_shape(shape, np.broadcast_shapes(*[np.shape(i) for i in indices]), axes))
     return Sample(g.gather_transpose_p, u, *indices, shape=shape, axes=axes, unique=unique)
 
 
 def scatter(op, x, *indices, axes, u=None, drop=False, unique=False, **options):
     if u is None:
-        u = normal(*g.gathered_shape(x.shape, np.broadcast_shapes(*[np.shape(i) for i in indices]), axes))
+        u = normal(*gathered_shape(x.shape, np.broadcast_shapes(*[np.shape(i) for i in indices]), axes))
     return Sample(g.scatter_p, x, u, *indices, axes=axes, op=op, drop=drop, unique=unique, **options)
 
 
