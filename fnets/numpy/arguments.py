@@ -64,8 +64,11 @@ def default_dtype_of(kind: str) -> np.dtype | None:
 
 def from_nested(x: Sequence, dtype: np.dtype | None = None) -> Any:
     """An array from nested lists of numbers and arrays; Python numbers are weak beside arrays."""
-    leaves = list(_leaves(x))
-    kinds = set(map(type, leaves))
+    kinds = set(map(type, x))
+    leaves = x
+    if not kinds.isdisjoint(_LISTS):
+        leaves = list(_leaves(x))
+        kinds = set(map(type, leaves))
     if dtype is None and not kinds <= _SCALARS:
         dtype = result_dtype(*leaves)
     if not any([issubclass(k, Tracer) for k in kinds]):
@@ -90,13 +93,14 @@ def as_type(x: Any, dtype: Any) -> Any:
     return convert(x if is_weak(x) else to_array(x), dtype)
 
 
-def is_python_data(x: Any) -> bool:
-    """True for Python numbers and for nested lists of them alone.
+def is_python_data(x: Sequence) -> bool:
+    """True for nested lists of Python numbers alone.
 
     >>> is_python_data([1, [2.0]]), is_python_data([np.float32(1)])
     (True, False)
     """
-    return type(x) in _SCALARS or (x.__class__ in _LISTS and set(map(type, _leaves(x))) <= _SCALARS)
+    kinds = set(map(type, x))
+    return kinds <= _SCALARS if kinds.isdisjoint(_LISTS) else set(map(type, _leaves(x))) <= _SCALARS
 
 
 def strong_dtype_of_weak(values: Sequence) -> np.dtype:
@@ -178,6 +182,13 @@ def to_inexact(x: Any) -> Any:
 def operands(*xs: Any) -> list:
     """Arrays; a Python number takes the dtype that it has beside the others."""
     return promoted(*xs) if any([type(x) in _SCALARS for x in xs]) else [to_array(x) for x in xs]
+
+
+def pair(a: Any, b: Any) -> tuple[Any, Any]:
+    """As `operands`, for two."""
+    if type(a) in _SCALARS or type(b) in _SCALARS:
+        a, b = promoted(a, b)
+    return (a if type(a) is np.ndarray else to_array(a)), (b if type(b) is np.ndarray else to_array(b))
 
 
 def promoted(*xs: Any) -> list:

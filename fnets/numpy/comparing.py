@@ -7,7 +7,7 @@ from typing import Any
 from fnets.core.trace import dtype_of, shape_of
 from fnets.errors import ShapeError
 from fnets.numpy import reductions as red
-from fnets.numpy.arguments import operands
+from fnets.numpy.arguments import pair
 from fnets.primitives import elementwise as e
 
 __all__ = [
@@ -26,7 +26,7 @@ def isclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: boo
     >>> isclose([1.0, 2.0], [1.0, 2.1])
     array([ True, False])
     """
-    a, b = operands(a, b)
+    a, b = pair(a, b)
     if dtype_of(a).kind in "iub" and dtype_of(b).kind in "iub":
         b = e.mul(b, 1.0)
     equal = e.eq(a, b)
@@ -57,7 +57,7 @@ def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Any:
     >>> bool(array_equal([1, 2], [1, 2])), array_equal([1, 2], [1])
     (True, False)
     """
-    a1, a2 = operands(a1, a2)
+    a1, a2 = pair(a1, a2)
     if shape_of(a1) != shape_of(a2):
         return False
     equal = e.eq(a1, a2)
@@ -72,7 +72,7 @@ def array_equiv(a1: Any, a2: Any) -> Any:
     >>> bool(array_equiv([1, 1], [[1], [1]]))
     True
     """
-    a1, a2 = operands(a1, a2)
+    a1, a2 = pair(a1, a2)
     try:
         e.broadcast_shapes("array_equiv", shape_of(a1), shape_of(a2))
     except ShapeError:

@@ -182,6 +182,8 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> n
 
 
 def _shape(shape: Any, op: str) -> tuple[int, ...]:
+    if type(shape) is tuple and all([type(n) is int and n >= 0 for n in shape]):
+        return shape
     shape = known(shape, op, "The shape")
     if isinstance(shape, np.ndarray):
         shape = tuple(shape.tolist()) if shape.ndim else int(shape)
@@ -204,7 +206,10 @@ def zeros(shape: Any, dtype: Any = None, order: str | None = None, *, device: An
     >>> zeros(2)
     array([0., 0.], dtype=float32)
     """
-    return np.zeros(_shape(shape, "zeros"), default_float() if dtype is None else as_dtype(dtype))
+    return np.zeros(
+        shape if type(shape) is int and shape >= 0 else _shape(shape, "zeros"),
+        default_float() if dtype is None else as_dtype(dtype),
+    )
 
 
 def ones(shape: Any, dtype: Any = None, order: str | None = None, *, device: Any = None) -> np.ndarray:
@@ -307,6 +312,9 @@ def full_like(
 # ------------------------------------------------------------------ ranges
 
 
+_INT_OR_NONE = (int, type(None))
+
+
 def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None, *, device: Any = None) -> np.ndarray:
     """The numbers from `start` (0 by default) up to `stop`, which is left out, in steps of `step`.
 
@@ -318,6 +326,8 @@ def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None, *,
     >>> arange(3)
     array([0, 1, 2])
     """
+    if type(start) is int and type(stop) in _INT_OR_NONE and type(step) in _INT_OR_NONE and step != 0 and dtype is None:
+        return np.arange(start, stop, step)
     args = [known(x, "arange", "Every argument") for x in (start, stop, step)]
     dtype = result_dtype(*[x for x in args if x is not None]) if dtype is None else as_dtype(dtype)
     start, stop, step = args
@@ -375,6 +385,8 @@ def linspace(
 
 def _float_of(*xs: Any) -> np.dtype:
     """The dtype of quotients of these values; of Python numbers alone, the default float or complex."""
+    if all([type(x) in (int, float) for x in xs]):
+        return default_float()
     dtype = result_dtype(*xs)
     if all([is_weak(x) for x in xs]):
         return dtype if dtype.kind == "c" else default_float()

@@ -12,7 +12,7 @@ import numpy as np
 from fnets.core.trace import dtype_of, shape_of
 from fnets.errors import ArgumentError, ShapeError
 from fnets.numpy import manipulation as m
-from fnets.numpy.arguments import as_dtype, as_type, promoted, refuse_out, to_array
+from fnets.numpy.arguments import as_dtype, as_type, pair, promoted, refuse_out, to_array
 from fnets.numpy.arguments import operands as as_arrays
 from fnets.primitives import diagonals
 from fnets.primitives import elementwise as e
@@ -54,7 +54,7 @@ def dot(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = 
     np.int64(11)
     """
     refuse_out("dot", out)
-    return la.dot(*as_arrays(a, b), preferred_element_type=preferred_element_type)
+    return la.dot(*pair(a, b), preferred_element_type=preferred_element_type)
 
 
 def vdot(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Any:
@@ -63,7 +63,7 @@ def vdot(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any =
     >>> vdot(np.array([1j]), np.array([1j]))
     np.complex128(1+0j)
     """
-    return la.vdot(*as_arrays(a, b), preferred_element_type=preferred_element_type)
+    return la.vdot(*pair(a, b), preferred_element_type=preferred_element_type)
 
 
 def inner(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Any:
@@ -72,7 +72,7 @@ def inner(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any 
     >>> inner(np.array([1, 2]), np.array([3, 4]))
     np.int64(11)
     """
-    return la.inner(*as_arrays(a, b), preferred_element_type=preferred_element_type)
+    return la.inner(*pair(a, b), preferred_element_type=preferred_element_type)
 
 
 def outer(a: Any, b: Any, out: Any = None) -> Any:
@@ -83,7 +83,7 @@ def outer(a: Any, b: Any, out: Any = None) -> Any:
            [6, 8]])
     """
     refuse_out("outer", out)
-    return la.outer(*as_arrays(a, b))
+    return la.outer(*pair(a, b))
 
 
 def tensordot(a: Any, b: Any, axes: Any = 2, *, precision: Any = None, preferred_element_type: Any = None) -> Any:
@@ -96,7 +96,7 @@ def tensordot(a: Any, b: Any, axes: Any = 2, *, precision: Any = None, preferred
     >>> tensordot(np.ones((2, 3, 4)), np.ones((4, 3, 5)), ((1, 2), (1, 0))).shape
     (2, 5)
     """
-    return la.tensordot(*as_arrays(a, b), axes, preferred_element_type=preferred_element_type)
+    return la.tensordot(*pair(a, b), axes, preferred_element_type=preferred_element_type)
 
 
 def _rows(x: Any) -> Any:
@@ -155,7 +155,7 @@ def kron(a: Any, b: Any) -> Any:
     >>> kron(np.array([1, 10]), np.array([1, 2]))
     array([ 1,  2, 10, 20])
     """
-    return la.kron(*as_arrays(a, b))
+    return la.kron(*pair(a, b))
 
 
 def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Any:

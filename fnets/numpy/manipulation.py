@@ -81,7 +81,9 @@ def ravel(a: Any, order: str = "C") -> Any:
     >>> ravel(np.ones((2, 3))).shape
     (6,)
     """
-    return reshape(a, (-1,), order if order != "K" else "C")
+    if order == "F":
+        return reshape(a, (-1,), order)
+    return flat(a if type(a) is np.ndarray else to_array(a))
 
 
 def transpose(a: Any, axes: Sequence[int] | None = None) -> Any:
@@ -262,13 +264,13 @@ def concatenate(
     xs = _sequence("concatenate", arrays)
     if axis is None:
         xs, axis = [flat(x) for x in xs], 0
-    if any([not shape_of(x) for x in xs]):
-        raise ShapeError(
-            "[concatenate] expected arrays with at least one axis, got a scalar. Use stack, or append axes with atleast_1d."
-        )
     if dtype is not None:
         xs = [convert(x, as_dtype(dtype)) for x in xs]
-    return s.concatenate(xs, axis)
+    if not xs or not xs[0].ndim:
+        raise ShapeError(
+            "[concatenate] expected at least one array, each with at least one axis, got none or a scalar. Use stack, or atleast_1d."
+        )
+    return s.concatenate_p.bind(*xs, dimension=as_axis(axis, xs[0].ndim, "concatenate"))
 
 
 def concat(arrays: Any, /, *, axis: int | None = 0) -> Any:

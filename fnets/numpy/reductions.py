@@ -202,7 +202,12 @@ def var(
     if half:
         x = convert(x, np.float32)
     axes = as_axes(axis, x.ndim, "var")
-    centre = _mean(x, axes, None, None, True, where=where) if mean is None else to_array(mean)
+    if mean is not None:
+        centre = to_array(mean)
+    elif where is None and axes:
+        centre = reshape(e.div(reduce_sum_p.bind(x, axes=axes), count_along(x.shape, axes)), kept(x.shape, axes))
+    else:
+        centre = _mean(x, axes, None, None, True, where=where)
     centred = e.sub(x, centre)
     squares = e.real(e.mul(centred, e.conj(centred))) if x.dtype.kind == "c" else e.mul(centred, centred)
     if where is None or where is True:
@@ -376,7 +381,7 @@ def argmax(a: Any, axis: int | None = None, out: Any = None, keepdims: bool = Fa
     >>> argmax(np.array([[1, 5], [3, 3]]), axis=1)
     array([1, 0])
     """
-    return _arg("argmax", r.argmax, a, axis, out, keepdims)
+    return _arg("argmax", r.argmax_p, a, axis, out, keepdims)
 
 
 def argmin(a: Any, axis: int | None = None, out: Any = None, keepdims: bool = False) -> Any:
@@ -385,12 +390,20 @@ def argmin(a: Any, axis: int | None = None, out: Any = None, keepdims: bool = Fa
     >>> argmin(np.array([[1, 5], [3, 3]]), axis=1)
     array([0, 0])
     """
-    return _arg("argmin", r.argmin, a, axis, out, keepdims)
+    return _arg("argmin", r.argmin_p, a, axis, out, keepdims)
 
 
-def _arg(op: str, apply: Callable, a: Any, axis: int | None, out: Any, keepdims: bool) -> Any:
-    x = prepared(op, a, out)
-    y = apply(x, axis)
+_INT64 = np.dtype(np.int64)
+
+
+def _arg(op: str, prim: Any, a: Any, axis: int | None, out: Any, keepdims: bool) -> Any:
+    x = a if type(a) is _ndarray else to_array(a)
+    if out is not None:
+        refuse_out(op, out)
+    if axis is None:
+        y = prim.bind(flat(x), axis=0, index_dtype=_INT64)
+    else:
+        y = prim.bind(x, axis=as_axis(axis, x.ndim, op), index_dtype=_INT64)
     if not keepdims:
         return y
     return reshape(y, (1,) * x.ndim if axis is None else kept(x.shape, (as_axis(axis, x.ndim, op),)))
@@ -400,7 +413,7 @@ def _arg(op: str, apply: Callable, a: Any, axis: int | None, out: Any, keepdims:
 
 
 def _truth(a: Any, out: Any, op: str, where: Any, neutral: bool) -> Any:
-    x = prepared(op, a, out)
+    x = a if type(a) is _ndarray and out is None else prepared(op, a, out)
     x = x if x.dtype.kind == "b" else e.ne(x, 0)
     return x if where is None or where is True else fill_where(where, x, np.bool_(neutral))
 

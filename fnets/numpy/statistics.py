@@ -5,6 +5,7 @@ Quantiles are differentiable: the result is an interpolation between two element
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -32,7 +33,7 @@ from fnets.primitives import elementwise as e
 from fnets.primitives.base import as_axes, convert, kept, reshape
 from fnets.primitives.gather import index_gather, take_along
 from fnets.primitives.reduce import size_of
-from fnets.primitives.shape import moveaxis
+from fnets.primitives.shape import moveaxis, slice_in_dim
 from fnets.primitives.sort import sort_p
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
 # (alpha, beta) of the continuous methods: the position of quantile q among n is n q + alpha + q (1 - alpha - beta) - 1
 _CONTINUOUS = {
     "linear": (1.0, 1.0),
+    "mean": (1.0, 1.0),  # the neighbours of "linear", and their mean: the median
     "interpolated_inverted_cdf": (0.0, 1.0),
     "hazen": (0.5, 0.5),
     "weibull": (0.0, 0.0),
@@ -89,7 +91,7 @@ def _neighbours(n: Any, q: Any, method: str) -> tuple[Any, Any, Any]:
         alpha, beta = _CONTINUOUS[method]
         position = (
             e.mul(q, e.sub(n, 1))
-            if method == "linear"
+            if method in ("linear", "mean")
             else e.add(e.add(e.mul(n, q), alpha - 1), e.mul(q, 1 - alpha - beta))
         )
         weigh: Callable = lambda g, i: g  # noqa: E731
@@ -97,14 +99,56 @@ def _neighbours(n: Any, q: Any, method: str) -> tuple[Any, Any, Any]:
         place, weigh = _STEPS[method]
         position = place(n, q)
     else:
-        known = ", ".join([*_CONTINUOUS, *_STEPS])
+        known = ", ".join([n for n in (*_CONTINUOUS, *_STEPS) if n != "mean"])
         raise ArgumentError(f"[quantile] expected method to be one of {known}, got {method!r}.")
     low = e.floor(position)
     gamma = weigh(e.sub(position, low), low)
     last = e.sub(n, 1)
     lower = e.maximum(e.minimum(low, last), 0)
     upper = e.maximum(e.minimum(e.add(low, 1), last), 0)
-    return convert(lower, np.int64), convert(upper, np.int64), gamma
+    return lower, upper, gamma
+
+
+@functools.lru_cache(maxsize=1024)
+def _known_neighbours(n: int, q: float, method: str) -> tuple[int, int, float]:
+    lower, upper, gamma = _neighbours(n, q, method)
+    return int(lower), int(upper), float(gamma)
+
+
+def _blend(low: Any, high: Any, gamma: Any, method: str) -> Any:
+    """The result between two neighbours, as NumPy computes it."""
+    if method == "mean":
+        mean = e.div(e.add(low, high), 2)
+        return mean if isinstance(gamma, float) else e.select(e.eq(gamma, 0), low, mean)
+    step = e.sub(high, low)
+    if isinstance(gamma, float):
+        return e.sub(high, e.mul(step, 1 - gamma)) if gamma >= 0.5 else e.add(low, e.mul(step, gamma))
+    return e.select(e.ge(gamma, 0.5), e.sub(high, e.mul(step, e.sub(1, gamma))), e.add(low, e.mul(step, gamma)))
+
+
+def _at_one_point(values: Any, q: float, method: str) -> Any:
+    """The quantile at a single known point of rows that are sorted along the last axis, which is kept with length 1."""
+    lower, upper, gamma = _known_neighbours(shape_of(values)[-1], q, method)
+    low = slice_in_dim(values, lower, lower + 1, axis=-1)
+    if method in _EXACT and gamma <= 0.5 or lower == upper or not gamma:
+        return low
+    high = slice_in_dim(values, upper, upper + 1, axis=-1)
+    return high if method in _EXACT else _blend(low, high, gamma, method)
+
+
+def _at_points(values: Any, points: Any, method: str, ignore_nan: bool) -> Any:
+    """The quantiles at several points, or among the numbers of each row, along the last axis."""
+    axis = len(shape_of(values)) - 1
+    if ignore_nan:
+        numbers = red.sum(e.logical_not(e.is_nan(values)), -1, keepdims=True)  # sorted, NaN stands behind them
+        lower, upper, gamma = _neighbours(numbers, points, method)
+        low, high = (take_along(values, convert(i, np.int64), axis) for i in (lower, upper))
+    else:
+        lower, upper, gamma = _neighbours(shape_of(values)[-1], points, method)
+        low, high = (index_gather(values, (convert(i, np.int64),), (axis,)) for i in (lower, upper))
+    if method in _EXACT:
+        return e.select(e.gt(gamma, 0.5), high, low)
+    return _blend(low, high, convert(gamma, dtype_of(values)), method)
 
 
 def _rows(a: Any, axis: Axis, op: str) -> tuple[Any, tuple[int, ...], tuple[int, ...]]:
@@ -148,29 +192,17 @@ def _quantile(
     values, shape, axes = _rows(a, axis, op)
     values = convert(values, dtype)
     q_shape, rest = shape_of(q), shape_of(values)[:-1]
-    points = convert(flat(q), np.float64)
-    count = shape_of(values)[-1]
-    has_nan = dtype.kind == "f"
-    if ignore_nan and has_nan:
-        numbers = red.sum(e.logical_not(e.is_nan(values)), -1, keepdims=True)  # sorted, NaN stands behind them
-        lower, upper, gamma = _neighbours(numbers, points, method)
-        low, high = (take_along(values, i, len(rest)) for i in (lower, upper))
+    may_be_nan = dtype.kind == "f"
+    if not q_shape and is_known(q) and not (ignore_nan and may_be_nan):
+        y = _at_one_point(values, float(q), method)
     else:
-        lower, upper, gamma = _neighbours(count, points, method)
-        low, high = (index_gather(values, (i,), (len(rest),)) for i in (lower, upper))
-    if method in _EXACT:
-        y = e.select(e.gt(gamma, 0.5), high, low)
-    else:
-        gamma = convert(gamma, dtype)
-        step = e.sub(high, low)
-        y = e.select(e.ge(gamma, 0.5), e.sub(high, e.mul(step, e.sub(1, gamma))), e.add(low, e.mul(step, gamma)))
-        y = e.select(e.eq(low, high), low, y)  # also infinities, whose difference is NaN
-    if has_nan and not ignore_nan:
-        last = index_gather(values, (np.array([count - 1]),), (len(rest),))
+        y = _at_points(values, convert(flat(q), np.float64), method, ignore_nan and may_be_nan)
+    if may_be_nan and not ignore_nan:
+        last = slice_in_dim(values, shape_of(values)[-1] - 1, None, axis=-1)
         y = e.select(e.is_nan(last), last, y)
-    y = reshape(moveaxis(y, -1, 0), (*q_shape, *rest))
-    if keepdims:
-        y = reshape(y, (*q_shape, *kept(shape, axes)))
+    if q_shape:
+        y = moveaxis(y, -1, 0)
+    y = reshape(y, (*q_shape, *(kept(shape, axes) if keepdims else rest)))
     return y if shape_of(y) or type(y) is not np.ndarray else y[()]
 
 
@@ -274,7 +306,7 @@ def median(a: Any, axis: Axis = None, out: Any = None, overwrite_input: bool = F
     >>> median(np.array([[3, 1, 2, 9], [1, 1, 5, 5]]), axis=1)
     array([2.5, 3. ])
     """
-    return quantile(to_inexact(a), 0.5, axis, out, keepdims=keepdims)
+    return _quantile("median", to_inexact(a), 0.5, axis, out, "mean", keepdims, None, False)
 
 
 def nanmedian(a: Any, axis: Axis = None, out: Any = None, overwrite_input: bool = False, keepdims: bool = False) -> Any:
@@ -283,7 +315,7 @@ def nanmedian(a: Any, axis: Axis = None, out: Any = None, overwrite_input: bool 
     >>> nanmedian(np.array([1.0, np.nan, 3.0]))
     np.float64(2.0)
     """
-    return nanquantile(to_inexact(a), 0.5, axis, out, keepdims=keepdims)
+    return _quantile("nanmedian", to_inexact(a), 0.5, axis, out, "mean", keepdims, None, True)
 
 
 # ------------------------------------------------------------------ histograms
