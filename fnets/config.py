@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import Any
 
@@ -56,9 +56,34 @@ _SETTINGS: dict[str, tuple[Any, Any]] = {
     "const_warn_bytes": (int, 1 << 30),
     "jit_cache_size": (int, 4096),
     "disable_jit": (_flag, False),
+    "explain_cache_misses": (_flag, False),
+    "retrace_warning": (int, 16),  # warn when a jitted function has been compiled this often; 0 never
+    "traceback": (_one_of("filtered", "full"), "filtered"),
 }
 _values: dict[str, Any] = {k: check(os.environ.get(f"FNETS_{k.upper()}", d)) for k, (check, d) in _SETTINGS.items()}
 _local: dict[str, ContextVar[Any]] = {k: ContextVar(f"fnets_{k}", default=_UNSET) for k in _SETTINGS}
+
+
+_watchers: dict[str, Callable[[int], None]] = {}
+
+
+def watch(name: str, changed: Callable[[int], None]) -> None:
+    """Call `changed(1)` wherever a flag is turned on, for a block or for the process, and `changed(-1)` where that ends.
+
+    >>> seen = []
+    >>> watch("explain_cache_misses", seen.append)
+    >>> with using(explain_cache_misses=True): seen
+    [1]
+    """
+    _watchers[name] = changed
+    if _values[name]:
+        changed(1)
+
+
+def _tell(name: str, before: Any, after: Any) -> None:
+    changed = _watchers.get(name)
+    if changed is not None and bool(before) != bool(after):
+        changed(1 if after else -1)
 
 
 def _normalise(name: str, value: Any) -> tuple[str, Any]:
@@ -105,7 +130,8 @@ def update(name: str, value: Any) -> None:
     """
     global _process_context
     name, value = _normalise(name, value)
-    _values[name] = value
+    before, _values[name] = _values[name], value
+    _tell(name, before, value)
     _process_context = tuple([_values[k] for k in _CONTEXT])
 
 
@@ -121,11 +147,15 @@ def using(**settings: Any) -> Iterator[None]:
     _overridden = True
     checked = [_normalise(k, v) for k, v in settings.items()]
     tokens = [(name, _local[name].set(value)) for name, value in checked]
+    for name, value in checked:
+        _tell(name, False, value)
     try:
         yield
     finally:
         for name, token in reversed(tokens):
             _local[name].reset(token)
+        for name, value in checked:
+            _tell(name, value, False)
 
 
 def default_dtype(dtype: Any):

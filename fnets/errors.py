@@ -79,10 +79,10 @@ class ShapeError(FnetsError, TypeError, ValueError):
     """Operand shapes do not fit the operation.
 
     Wrong:
-        fnp.ones((3, 4)) @ fnp.ones((3, 4))
+        fnp.matmul(fnp.ones((3, 4)), fnp.ones((3, 4)))
 
     Right:
-        fnp.ones((3, 4)) @ fnp.ones((3, 4)).T
+        fnp.matmul(fnp.ones((3, 4)), fnp.ones((3, 4)).T)
 
     >>> issubclass(ShapeError, ValueError)
     True

@@ -291,3 +291,13 @@ def test_saved_residuals(capsys):
     fnets.ad_checkpoint.print_saved_residuals(lambda x: fnp.sum(fnp.sin(x) * fnp.cos(x)), X)
     out = capsys.readouterr().out
     assert "f64[3]" in out and "test_custom_rules.py" in out and "argument 0" in out
+
+
+def test_linear_functions_are_values():
+    f = lambda x: fnp.sin(x) * x  # noqa: E731
+    pull = fnets.jit(lambda x: fnets.vjp(f, x)[1])(X)
+    np.testing.assert_allclose(pull(X)[0], fnets.vjp(f, X)[1](X)[0])
+    push = fnets.jit(lambda x: fnets.linearize(f, x)[1])(X)
+    np.testing.assert_allclose(push(X), fnets.jvp(f, (X,), (X,))[1])
+    np.testing.assert_allclose(fnets.jit(lambda pull, ct: pull(ct))(pull, X)[0], pull(X)[0])
+    np.testing.assert_allclose(fnets.jit(lambda: fnets.linear_transpose(lambda x: 3 * x, X))()(X)[0], 3 * X)

@@ -17,6 +17,7 @@ import numpy as np
 from fnets.backends.passes import optimise
 from fnets.core.avals import python_type
 from fnets.core.ir import Atom, Eqn, Jaxpr, Literal, Var
+from fnets.source import GENERATED, LINES
 
 _module_ids = itertools.count()
 
@@ -177,7 +178,9 @@ def compile_numpy(jaxpr: Jaxpr, own_outputs: bool = False, donated: tuple[int, .
         cg.namespace[cg.name(v)] = c
     lines = [f"def run({', '.join(map(cg.name, jaxpr.invars))}):"]
     constants = set(jaxpr.constvars)
+    first_line = []  # of each equation, counted from 1
     for i, e in enumerate(jaxpr.eqns):
+        first_line.append(len(lines) + 1)
         expression = cg.expression(i, e)
         if not e.prim.multi and e.outvars[0].aval.weak_type:
             expression = f"{cg.const(_item, 'item')}({expression})"
@@ -194,9 +197,10 @@ def compile_numpy(jaxpr: Jaxpr, own_outputs: bool = False, donated: tuple[int, .
     results = [cg.atom(v) + (".copy()" if k in shared else "") for k, v in enumerate(jaxpr.outvars)]
     lines.append(f"  return [{', '.join(results)}]")
     source = "\n".join(lines)
-    exec(compile(source, f"<fnets jit {next(_module_ids)}>", "exec"), cg.namespace)
+    cg.namespace[LINES] = {n: e.where for n, e in zip(first_line, jaxpr.eqns)}
+    exec(compile(source, f"{GENERATED} {next(_module_ids)}>", "exec"), cg.namespace)
     run = cg.namespace.pop("run")
-    run.source = source
+    run.source, run.jaxpr, run.first_line = source, jaxpr, first_line
     return run
 
 

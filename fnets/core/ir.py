@@ -14,6 +14,7 @@ from typing import Any
 from fnets.core.avals import ShapedArray
 from fnets.core.primitive import Primitive
 from fnets.core.trace import typeof
+from fnets.source import speaks_for
 
 
 class Var:
@@ -191,6 +192,14 @@ def eval_jaxpr(jaxpr: Jaxpr, args: Sequence[Any]) -> list:
         else:
             env[e.outvars[0]] = out
     return [read(v) for v in jaxpr.outvars]
+
+
+def _where_of_equation(frame: Any) -> Any:
+    equation = frame.f_locals.get("e")
+    return None if equation is None else equation.where
+
+
+speaks_for(eval_jaxpr, _where_of_equation)
 
 
 def weak_memo(function: Callable) -> Callable:

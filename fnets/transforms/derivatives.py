@@ -16,6 +16,7 @@ from fnets.errors import ArgumentError, DTypeError, ShapeError
 from fnets.primitives.base import owned, reshape, zeros_of
 from fnets.primitives.shape import slice_in_dim
 from fnets.transforms.jvp import jvp, jvp_flat
+from fnets.transforms.linear_function import LinearFunction
 from fnets.transforms.staging import JaxprTrace, check_callable, check_data, leaf_paths, name_of
 from fnets.transforms.vjp import grad, split_arguments, vjp, vjp_flat
 from fnets.transforms.vmap import vmap
@@ -202,19 +203,24 @@ def linearize(fun: Callable, *primals: Any, has_aux: bool = False) -> tuple:
         dense = [zeros_of(a) if t is None else t for a, t in zip(out_avals, out_tangents)]
         jaxpr = trace.finish(dense)
 
-    def f_jvp(*tangents: Any) -> Any:
+    in_avals = [typeof(x) for x in leaves]
+
+    def call(flat: Callable, *tangents: Any) -> Any:
         given, given_spec = tree.flatten_spec(tangents)
         if given_spec != spec:
             raise ArgumentError(
                 f"[linearize] expected tangents with the structure of the primals, {tree.PyTreeDef(spec)}, got {tree.PyTreeDef(given_spec)}."
             )
-        for t, x in zip(given, leaves):
-            if shape_of(t) != shape_of(x):
+        for t, a in zip(given, in_avals):
+            if shape_of(t) != a.shape:
                 raise ShapeError(
-                    f"[linearize] expected a tangent of shape {shape_of(x)}, as its primal, got {shape_of(t)}."
+                    f"[linearize] expected a tangent of shape {a.shape}, as its primal, got {shape_of(t)}."
                 )
-        return tree.unflatten_spec(out_spec, [owned(o) for o in eval_jaxpr(jaxpr, [given[i] for i in wrt])])
+        return tree.unflatten_spec(out_spec, [owned(o) for o in flat(*[given[i] for i in wrt])])
 
+    f_jvp = LinearFunction(
+        lambda *ts: eval_jaxpr(jaxpr, ts), [in_avals[i] for i in wrt], call, f"jvp of {name_of(fun)}"
+    )
     value = tree.unflatten_spec(out_spec, values)
     if has_aux:
         return value, f_jvp, tree.map(lambda x: x.value if getattr(x, "trace", None) is jvp_trace else x, aux)
@@ -247,17 +253,19 @@ def linear_transpose(fun: Callable, *primals: Any, reduce_axes: Sequence[Any] = 
         )
     values, tape = vjp_flat(flat, zeros, range(len(zeros)), name_of(fun))
 
-    def transposed(ct: Any) -> tuple:
+    out_avals = [typeof(v) for v in values]
+
+    def call(flat_pull: Callable, ct: Any) -> tuple:
         cts, ct_spec = tree.flatten_spec(ct)
         if ct_spec != out_spec:
             raise ArgumentError(
                 f"[linear_transpose] expected a cotangent with the structure of the output, {tree.PyTreeDef(out_spec)}, got {tree.PyTreeDef(ct_spec)}."
             )
-        for c, v in zip(cts, values):
-            if shape_of(c) != shape_of(v) or dtype_of(c).kind != dtype_of(v).kind:
+        for c, a in zip(cts, out_avals):
+            if shape_of(c) != a.shape or dtype_of(c).kind != a.dtype.kind:
                 raise ArgumentError(
-                    f"[linear_transpose] expected a cotangent of type {typeof(v).str_short()}, as the output, got {typeof(c).str_short()}."
+                    f"[linear_transpose] expected a cotangent of type {a.str_short()}, as the output, got {typeof(c).str_short()}."
                 )
-        return tree.unflatten_spec(spec, [owned(x) for x in tape.pull_arrays(cts)])
+        return tree.unflatten_spec(spec, [owned(x) for x in flat_pull(*cts)])
 
-    return transposed
+    return LinearFunction(lambda *cts: tape.pull_arrays(cts), out_avals, call, f"transpose of {name_of(fun)}")

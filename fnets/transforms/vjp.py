@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from fnets import config, tree
+from fnets.core import nonfinite
 from fnets.core.avals import PYTHON_SCALARS, ShapedArray, is_float
 from fnets.core.check import check_jaxpr
 from fnets.core.ir import Jaxpr, Var, drop_dead, eval_jaxpr, weak_memo
@@ -23,7 +24,9 @@ from fnets.core.trace import Trace, Tracer, ValueTracer, dtype_of, next_id, refu
 from fnets.errors import ArgumentError, DTypeError, ShapeError
 from fnets.primitives.base import convert, owned, zeros_like, zeros_of
 from fnets.primitives.elementwise import add
-from fnets.transforms.staging import JaxprTrace, check_callable, check_data, leaf_paths, name_of
+from fnets.source import Location, speaks_for, user_location
+from fnets.transforms.linear_function import LinearFunction
+from fnets.transforms.staging import JaxprTrace, check_callable, check_data, innermost_staging, leaf_paths, name_of
 
 
 class TapeEqn:
@@ -86,6 +89,39 @@ class VJPTrace(Trace):
         refuse_closure(self, out, prim.name)
         node = TapeEqn(next_id(), prim, parents, pull, len(out))
         return [VJPTracer(self, o, (node, k)) if is_float(dtype_of(o)) else o for k, o in enumerate(out)]
+
+
+class _LocatedPull:
+    """A pullback that speaks for the line of the operation whose derivative it is."""
+
+    __slots__ = ("pull", "where")
+
+    def __init__(self, pull: Callable, where: Location):
+        self.pull = pull
+        self.where = where
+
+    def __call__(self, ct: Any) -> Any:
+        return self.pull(ct)
+
+
+speaks_for(_LocatedPull.__call__, lambda frame: frame.f_locals["self"].where)
+
+
+class LocatedVJPTrace(VJPTrace):
+    """Reverse mode that remembers the user's lines: while staging, where equations are labelled, and while looking for NaN."""
+
+    __slots__ = ()
+
+    def process(self, prim: Primitive, args: tuple, params: dict) -> Any:
+        out = super().process(prim, args, params)
+        where = user_location()
+        if where is not None:
+            for o in out if prim.multi else (out,):
+                if type(o) is VJPTracer and o.trace is self:
+                    node = o.key if type(o.key) is TapeEqn else o.key[0]
+                    if type(node.pull) is not _LocatedPull:
+                        node.pull = _LocatedPull(node.pull, where._replace(backward=prim.name))
+        return out
 
 
 def backward(roots: Sequence[Any], cts: Sequence[Any], consume: bool) -> dict:
@@ -188,7 +224,8 @@ def vjp_flat(
     """Run a flat function, differentiating with respect to the arguments at positions `wrt`."""
     inputs = list(args)
     leaves = []
-    trace = VJPTrace(name)
+    located = nonfinite.checking or innermost_staging() is not None
+    trace = LocatedVJPTrace(name) if located else VJPTrace(name)
     for i in wrt:
         leaf = TapeEqn(0, None, (), None, 0)
         leaves.append(leaf)
@@ -450,18 +487,23 @@ def vjp(fun: Callable, *primals: Any, has_aux: bool = False, reduce_axes: Sequen
     values, tape = vjp_flat(flat, leaves, wrt, name_of(fun))
     out_avals = [typeof(v) for v in values]
 
-    def vjp_fun(*cotangents: Any) -> tuple:
+    in_avals = [typeof(x) for x in leaves]
+    floats = [is_float(a.dtype) for a in out_avals]
+
+    def flat_pull(*cts: Any) -> list:
+        it = iter(cts)
+        return tape.pull_arrays([next(it) if f else None for f in floats])
+
+    def call(flat_pull: Callable, *cotangents: Any) -> tuple:
         if len(cotangents) != 1:
             raise ArgumentError(
                 f"[vjp] expected one cotangent (a tree like the function's result), got {len(cotangents)}. Pass a tuple for a tuple."
             )
         cts = _matching_cotangents(cotangents[0], out_spec, out_avals)
-        it = iter(tape.pull_arrays(cts))
-        active = set(wrt)
-        return tree.unflatten_spec(
-            spec, [next(it) if i in active else np.zeros(shape_of(x), dtype_of(x)) for i, x in enumerate(leaves)]
-        )
+        back = dict(zip(wrt, flat_pull(*[c for c in cts if c is not None])))
+        return tree.unflatten_spec(spec, [back[i] if i in back else owned(zeros_of(a)) for i, a in enumerate(in_avals)])
 
+    vjp_fun = LinearFunction(flat_pull, [a for a, f in zip(out_avals, floats) if f], call, f"vjp of {name_of(fun)}")
     value = tree.unflatten_spec(out_spec, values)
     return (value, vjp_fun, aux) if has_aux else (value, vjp_fun)
 

@@ -1,0 +1,198 @@
+"""Where the user's own code is: lines, scopes, and tracebacks without library frames. May import nothing of fnets.
+
+A library frame may speak for a line of the user's: the loop that runs a jaxpr speaks for the equation that it is at, a pullback for the
+operation that made it, a line of generated code for the equation that it was written for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import linecache
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from types import CodeType, FrameType, TracebackType
+from typing import Any, NamedTuple, TypeVar
+
+_HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_LIBRARY_ROOTS: list[str] = [_HERE]
+_LIBRARY_FILES = ("functools.py", "contextlib.py", "threading.py", "<frozen")
+_is_library: dict[str, bool] = {}
+_speakers: dict[CodeType, Callable[[FrameType], Any]] = {}
+_scope: ContextVar[str] = ContextVar("fnets_scope", default="")
+
+GENERATED = "<fnets jit"  # file names of generated code start with this; its globals hold LINES
+LINES = "_lines"  # line number -> Location
+_AnyError = TypeVar("_AnyError", bound=BaseException)
+
+
+class Location(NamedTuple):
+    """A line of the user's code, the `named_scope`s around it, and on the way back the primitive whose derivative is computed.
+
+    >>> Location("/a/model.py", 3, "loss").line
+    3
+    """
+
+    file: str
+    line: int
+    function: str
+    scope: str = ""
+    backward: str = ""
+
+
+def hide_frames_of(directory: str) -> None:
+    """Treat files below `directory` as library code when looking for the user's line.
+
+    >>> hide_frames_of("/nowhere/vendored")
+    """
+    _LIBRARY_ROOTS.append(directory.rstrip(os.sep) + os.sep)
+    _is_library.clear()
+
+
+def is_library(filename: str) -> bool:
+    """True for files of fnets, NumPy, and the standard library's wrappers of functions.
+
+    >>> is_library(__file__), is_library("/home/me/train.py")
+    (True, False)
+    """
+    known = _is_library.get(filename)
+    if known is None:
+        if filename.startswith(GENERATED):
+            return True  # not remembered: every module has a name of its own
+        known = _is_library[filename] = (
+            filename.startswith((*_LIBRARY_ROOTS, "<frozen", "<__array_function__"))
+            or filename.endswith(_LIBRARY_FILES)
+            or f"{os.sep}numpy{os.sep}" in filename
+        )
+    return known
+
+
+def speaks_for(function: Callable, where: Callable[[FrameType], Any]) -> None:
+    """Let frames of `function` stand for the location that `where(frame)` gives, unless it gives None.
+
+    >>> def run(): return user_location().function
+    >>> speaks_for(run, lambda frame: Location("model.py", 3, "loss"))
+    >>> run()
+    'loss'
+    """
+    _speakers[function.__code__] = where
+
+
+def user_location() -> Location | None:
+    """The user's line that is running now: that of the innermost frame which is neither fnets' nor NumPy's.
+
+    >>> isinstance(user_location().line, int)
+    True
+    """
+    frame = sys._getframe(1)
+    while frame is not None:
+        code = frame.f_code
+        speaker = _speakers.get(code)
+        where = None
+        if speaker is not None:
+            where = speaker(frame)
+        elif not is_library(code.co_filename):
+            return Location(code.co_filename, frame.f_lineno, code.co_name, _scope.get())
+        elif code.co_filename.startswith(GENERATED):
+            where = frame.f_globals[LINES].get(frame.f_lineno)
+        if where is not None:
+            return where
+        frame = frame.f_back
+    return None
+
+
+def describe_location(where: tuple | None) -> str:
+    """`model.py:12 in loss: y = x @ w`, the file without its folders.
+
+    >>> describe_location(("/a/b/model.py", 3, "loss"))
+    'model.py:3 in loss'
+    """
+    if where is None:
+        return "an unknown place"
+    file, line, function, scope, backward = Location(*where)
+    source = linecache.getline(file, line).strip()
+    text = f"{os.path.basename(file)}:{line} in {function}"
+    if scope:
+        text += f" [{scope}]"
+    if backward:
+        text += f" (backward of {backward})"
+    return f"{text}: {source}" if source else text
+
+
+@contextlib.contextmanager
+def named_scope(name: str) -> Iterator[None]:
+    """Context manager and decorator: name a part of a program. Jaxprs with sources, errors and profiles show the name.
+
+    It costs nothing where the program is already compiled; scopes nest as `outer/inner`.
+
+    >>> import fnets
+    >>> import fnets.numpy as fnp
+    >>> @named_scope("encoder")
+    ... def encode(x):
+    ...     return fnp.tanh(x)
+    >>> fnets.make_jaxpr(encode)(1.0).eqns[0].where.scope
+    'encoder'
+    """
+    outer = _scope.get()
+    token = _scope.set(f"{outer}/{name}" if outer else name)
+    try:
+        yield
+    finally:
+        _scope.reset(token)
+
+
+def without_library_frames(traceback: TracebackType | None) -> TracebackType | None:
+    """A traceback that keeps the frames of the user's code alone.
+
+    >>> try:
+    ...     import fnets; fnets.grad(lambda x: x.no_such_method())(1.0)
+    ... except AttributeError as error:
+    ...     t = without_library_frames(error.__traceback__)
+    >>> t.tb_next.tb_frame.f_code.co_name, t.tb_next.tb_next
+    ('<lambda>', None)
+    """
+    kept = []
+    while traceback is not None:
+        if not is_library(traceback.tb_frame.f_code.co_filename):
+            kept.append(traceback)
+        traceback = traceback.tb_next
+    out = None
+    for t in reversed(kept):
+        out = TracebackType(out, t.tb_frame, t.tb_lasti, t.tb_lineno)
+    return out
+
+
+def generated_location(traceback: TracebackType | None) -> Location | None:
+    """The user's line behind the innermost frame of generated code in a traceback.
+
+    >>> generated_location(None)
+    """
+    found = None
+    while traceback is not None:
+        frame = traceback.tb_frame
+        if frame.f_code.co_filename.startswith(GENERATED):
+            found = frame.f_globals[LINES].get(traceback.tb_lineno) or found
+        traceback = traceback.tb_next
+    return found
+
+
+def trimmed(error: _AnyError) -> _AnyError:
+    """The same exception with library frames taken out of its traceback and of those of the exceptions behind it.
+
+    An exception that is not fnets' own and was raised by generated code gets a note with the user's line.
+
+    >>> trimmed(ValueError("x"))
+    ValueError('x')
+    """
+    seen: set[int] = set()
+    behind: BaseException | None = error
+    while behind is not None and id(behind) not in seen:
+        seen.add(id(behind))
+        if not hasattr(behind, "where"):
+            where = generated_location(behind.__traceback__)
+            if where is not None:
+                behind.add_note(f"  at {describe_location(where)}")
+        behind.__traceback__ = without_library_frames(behind.__traceback__)
+        behind = behind.__cause__ or (None if behind.__suppress_context__ else behind.__context__)
+    return error

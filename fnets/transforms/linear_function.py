@@ -1,0 +1,66 @@
+"""Linear functions as values: what `vjp`, `linearize` and `linear_transpose` return. May import core, tree, staging.
+
+Such a function can be called any number of times, and it is a pytree whose leaves are the values that it keeps, so that it may be returned
+from a jitted function, or passed to one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from fnets import tree
+from fnets.core.avals import ShapedArray
+from fnets.core.ir import Jaxpr, eval_jaxpr
+from fnets.transforms.staging import stage
+
+
+class LinearFunction:
+    """A linear function of pytrees.
+
+    flat: the function on flat arguments; avals: their types; call: checks and flattens what the user passes, and puts the result together.
+    """
+
+    def __init__(
+        self, flat: Callable[..., Sequence[Any]], avals: Sequence[ShapedArray], call: Callable[..., Any], name: str
+    ):
+        self.flat = flat
+        self.avals = tuple(avals)
+        self.call = call
+        self.__name__ = self.__qualname__ = name
+
+    def __call__(self, *args: Any) -> Any:
+        return self.call(self.flat, *args)
+
+    def __repr__(self) -> str:
+        return f"<{self.__name__} of ({', '.join(a.str_short() for a in self.avals)})>"
+
+
+class _Stored:
+    """A staged linear function and the values that it keeps."""
+
+    __slots__ = ("jaxpr", "consts")
+
+    def __init__(self, jaxpr: Jaxpr, consts: tuple):
+        self.jaxpr = jaxpr
+        self.consts = consts
+
+    def __call__(self, *args: Any) -> list:
+        return eval_jaxpr(self.jaxpr, [*self.consts, *args])
+
+
+def _flatten(f: LinearFunction) -> tuple[tuple, tuple]:
+    if isinstance(f.flat, _Stored):
+        stored = f.flat
+    else:
+        jaxpr = stage(f.flat, f.avals, f.__name__)
+        stored = _Stored(jaxpr.closed_over(), jaxpr.consts)
+    return stored.consts, (stored.jaxpr, f.avals, f.call, f.__name__)
+
+
+def _unflatten(aux: tuple, consts: Sequence[Any]) -> LinearFunction:
+    jaxpr, avals, call, name = aux
+    return LinearFunction(_Stored(jaxpr, tuple(consts)), avals, call, name)
+
+
+tree.register_node(LinearFunction, _flatten, _unflatten)
