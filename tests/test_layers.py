@@ -10,6 +10,7 @@ import pytest
 ROOT = pathlib.Path(__file__).parent.parent / "fnets"
 # a module's layer is that of the longest entry that is a prefix of its path
 LAYERS = {
+    "source": 0,
     "errors": 0,
     "config": 0,
     "tree": 0,

@@ -18,7 +18,6 @@ from fnets.core.ir import Jaxpr, eval_jaxpr, weak_memo
 from fnets.errors import UnknownBackendError
 
 
-
 def interpret(jaxpr: Jaxpr, own_outputs: bool = False, donated: tuple[int, ...] = ()) -> Callable[..., list]:
     """A callable that runs a jaxpr equation by equation.
 

@@ -14,8 +14,8 @@ from fnets.core.avals import ShapedArray, is_float
 from fnets.core.ir import Jaxpr, Var, drop_dead, eval_jaxpr
 from fnets.core.primitive import Primitive
 from fnets.core.trace import typeof
-from fnets.source import describe_location
 from fnets.primitives.base import linear, zeros_of
+from fnets.source import describe_location
 from fnets.transforms.jvp import call_jvp
 from fnets.transforms.staging import check_callable, name_of, stage_closed
 from fnets.transforms.vjp import vjp_jaxpr

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from fnets.errors import FnetsError, describe_location, user_location
+from fnets.errors import FnetsError
+from fnets.source import describe_location, user_location
 
 Where = tuple[str, int, str] | None
 
