@@ -1,0 +1,213 @@
+"""Kernels of linear algebra that `numpy.linalg` lacks, on batches of plain arrays: triangular and tridiagonal systems, LU, expm, adjugate. NumPy alone.
+
+Everything is blocked, so that nearly all arithmetic is in matrix products; the last two axes are the matrix, the leading ones the batch.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+_BLOCK = 64
+_PANEL = 32
+
+
+def _flipped(x: np.ndarray) -> np.ndarray:
+    return x[..., ::-1, ::-1]
+
+
+# ------------------------------------------------------------------ triangular systems
+
+
+def _solve_block(a: np.ndarray, b: np.ndarray, lower: bool, unit_diagonal: bool) -> np.ndarray:
+    """One small triangular system. Elimination leaves an upper triangle as it is, so that LAPACK's solver only substitutes back."""
+    a = np.tril(a) if lower else np.triu(a)
+    if unit_diagonal:
+        n = a.shape[-1]
+        a[..., np.arange(n), np.arange(n)] = 1
+    if lower:
+        return np.linalg.solve(_flipped(a), b[..., ::-1, :])[..., ::-1, :]
+    return np.linalg.solve(a, b)
+
+
+def triangular_solve(a: np.ndarray, b: np.ndarray, lower: bool, unit_diagonal: bool) -> np.ndarray:
+    """x with a x = b for a triangle a of shape (..., n, n) and b of shape (..., n, k); the other triangle of a is not read.
+
+    >>> triangular_solve(np.array([[2.0, 9.0], [1.0, 1.0]]), np.array([[2.0], [3.0]]), True, False)
+    array([[1.],
+           [2.]])
+    """
+    n = a.shape[-1]
+    if a.shape[:-2] != b.shape[:-2]:
+        batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+        b = np.broadcast_to(b, (*batch, *b.shape[-2:]))
+    if n <= _BLOCK:
+        return _solve_block(a, b, lower, unit_diagonal)
+    x = np.empty(b.shape, np.result_type(a, b))
+    starts = range(0, n, _BLOCK)
+    for start in starts if lower else reversed(starts):
+        rows = slice(start, min(start + _BLOCK, n))
+        done = slice(0, start) if lower else slice(rows.stop, n)
+        rest = b[..., rows, :]
+        if done.start < done.stop:
+            rest = rest - np.matmul(a[..., rows, done], x[..., done, :])
+        x[..., rows, :] = _solve_block(a[..., rows, rows], rest, lower, unit_diagonal)
+    return x
+
+
+# ------------------------------------------------------------------ LU
+
+
+def lu(a: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """LU with partial pivoting, as LAPACK's getrf: both factors in one (..., m, n) matrix, the row swaps, and the permutation that they make.
+
+    >>> lu(np.array([[1.0, 2.0], [4.0, 4.0]]))[0]
+    array([[4.  , 4.  ],
+           [0.25, 1.  ]])
+    """
+    batch, (m, n) = a.shape[:-2], a.shape[-2:]
+    k, size = min(m, n), math.prod(batch)
+    x = np.array(a.reshape(size, m, n), order="C")
+    pivots = np.empty((size, k), np.int32)
+    order = np.tile(np.arange(m, dtype=np.int32), (size, 1))
+    each = np.arange(size)
+    for start in range(0, k, _PANEL):
+        stop = min(start + _PANEL, k)
+        for j in range(start, stop):
+            column = x[:, j:, j]
+            weight = np.abs(column) if column.dtype.kind == "f" else np.abs(column.real) + np.abs(column.imag)
+            p = pivots[:, j] = weight.argmax(axis=1) + j
+            for moved in (x, order):
+                moved[each, p], moved[:, j] = moved[:, j].copy(), moved[each, p]
+            pivot = x[:, j, j]
+            x[:, j + 1 :, j] /= np.where(pivot == 0, 1, pivot)[:, None]  # below a zero pivot all is zero
+            if j + 1 < stop:
+                x[:, j + 1 :, j + 1 : stop] -= x[:, j + 1 :, j, None] * x[:, j, None, j + 1 : stop]
+        if stop < n:
+            right = x[:, start:stop, stop:]
+            right[...] = _solve_block(x[:, start:stop, start:stop], right, True, True)
+            x[:, stop:, stop:] -= np.matmul(x[:, stop:, start:stop], right)
+    return x.reshape(a.shape), pivots.reshape(*batch, k), order.reshape(*batch, m)
+
+
+# ------------------------------------------------------------------ tridiagonal systems
+
+
+def tridiagonal_solve(dl: np.ndarray, d: np.ndarray, du: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """x of a tridiagonal system (diagonals (..., n), dl[0] and du[-1] not read; b (..., n, k)), by elimination with row swaps (LAPACK's gtsv).
+
+    >>> tridiagonal_solve(np.array([0.0, 1.0]), np.array([2.0, 2.0]), np.array([1.0, 0.0]), np.array([[3.0], [3.0]]))
+    array([[1.],
+           [1.]])
+    """
+    dtype = np.result_type(dl, d, du, b)
+    n = d.shape[-1]
+    batch = np.broadcast_shapes(dl.shape[:-1], d.shape[:-1], du.shape[:-1], b.shape[:-2])
+    # rows first: each step then works on whole contiguous rows of the batch
+    low, mid, up = [np.moveaxis(np.broadcast_to(v, (*batch, n)).astype(dtype), -1, 0)[..., None] for v in (dl, d, du)]
+    x = np.moveaxis(np.broadcast_to(b, (*batch, *b.shape[-2:])).astype(dtype), -2, 0).copy()
+    mid, up = mid.copy(), up.copy()
+    up2 = np.zeros_like(up)  # what swapping rows puts into the second upper diagonal
+    for i in range(n - 1):
+        next_up = up[i + 1] if i + 2 < n else np.zeros_like(up[i])
+        swap = np.abs(low[i + 1]) > np.abs(mid[i])
+        pivot, other = np.where(swap, low[i + 1], mid[i]), np.where(swap, mid[i], low[i + 1])
+        if not pivot.all():
+            raise np.linalg.LinAlgError("Singular matrix")
+        factor = other / pivot
+        first, second = np.where(swap, mid[i + 1], up[i]), np.where(swap, up[i], mid[i + 1])
+        above = np.where(swap, next_up, 0)
+        mid[i], up[i], up2[i] = pivot, first, above
+        mid[i + 1] = second - factor * first
+        up[i + 1] = np.where(swap, 0, next_up) - factor * above
+        kept, reduced = np.where(swap, x[i + 1], x[i]), np.where(swap, x[i], x[i + 1])
+        x[i], x[i + 1] = kept, reduced - factor * kept
+    if n and not mid[n - 1].all():
+        raise np.linalg.LinAlgError("Singular matrix")
+    for i in reversed(range(n)):
+        if i + 1 < n:
+            x[i] -= up[i] * x[i + 1]
+        if i + 2 < n:
+            x[i] -= up2[i] * x[i + 2]
+        x[i] /= mid[i]
+    return np.moveaxis(x, 0, -2)
+
+
+# ------------------------------------------------------------------ the matrix exponential
+
+# Numerator coefficients of the diagonal Pade approximant of order m: (2m - j)! m! / ((2m)! j! (m - j)!); Higham, "The scaling and squaring
+# method for the matrix exponential revisited" (2005), which also gives the largest 1-norms for which each order is exact to rounding.
+_PADE_LIMITS = {
+    "float64": {3: 1.495585217958292e-2, 5: 2.539398330063230e-1, 7: 9.504178996162932e-1, 9: 2.097847961257068, 13: 5.371920351148152},
+    "float32": {3: 4.258730016922831e-1, 5: 1.880152677804762, 7: 3.925724783138660},
+}  # fmt: skip
+
+
+def _pade(a: np.ndarray, order: int) -> np.ndarray:
+    f = math.factorial
+    c = [f(2 * order - j) * f(order) / (f(2 * order) * f(j) * f(order - j)) for j in range(order + 1)]
+    square = np.matmul(a, a)
+    eye = np.broadcast_to(np.eye(a.shape[-1], dtype=a.dtype), a.shape)
+    even, odd, power = c[0] * eye, c[1] * eye, eye
+    for j in range(2, order, 2):
+        power = np.matmul(power, square)
+        even, odd = even + c[j] * power, odd + c[j + 1] * power
+    odd = np.matmul(a, odd)
+    return np.linalg.solve(even - odd, even + odd)
+
+
+def expm(a: np.ndarray) -> np.ndarray:
+    """The exponential of each matrix, by scaling, a Pade approximant and squaring.
+
+    >>> expm(np.zeros((2, 2)))
+    array([[1., 0.],
+           [0., 1.]])
+    """
+    flat = a.reshape(math.prod(a.shape[:-2]), *a.shape[-2:])
+    out = np.empty_like(flat)
+    if not a.size:
+        return out.reshape(a.shape)
+    limits = _PADE_LIMITS["float32" if a.dtype.name in ("float32", "complex64") else "float64"]
+    norms = np.abs(flat).sum(axis=-2).max(axis=-1)
+    finite = np.isfinite(norms)
+    out[~finite] = np.nan
+    highest, largest = max(limits), max(limits.values())
+    with np.errstate(divide="ignore", invalid="ignore"):
+        squarings = np.where(finite & (norms > largest), np.ceil(np.log2(norms / largest)), 0).astype(int)
+    orders = np.full(len(flat), highest)
+    for order in sorted(limits, reverse=True):
+        orders[norms <= limits[order]] = order
+    for order, times in {(o, s) for o, s, good in zip(orders.tolist(), squarings.tolist(), finite) if good}:
+        mine = finite & (orders == order) & (squarings == times)
+        x = _pade(flat[mine] * a.real.dtype.type(2.0**-times), order)
+        for _ in range(times):
+            x = np.matmul(x, x)
+        out[mine] = x
+    return out.reshape(a.shape)
+
+
+# ------------------------------------------------------------------ the adjugate
+
+
+def _products_of_others(s: np.ndarray) -> np.ndarray:
+    """For each element of the last axis, the product of the others."""
+    ones = np.ones_like(s[..., :1])
+    before = np.concatenate([ones, np.cumprod(s[..., :-1], axis=-1)], axis=-1)
+    behind = np.concatenate([np.cumprod(s[..., :0:-1], axis=-1)[..., ::-1], ones], axis=-1)
+    return before * behind
+
+
+def adjugate(a: np.ndarray) -> np.ndarray:
+    """The transposed matrix of cofactors, det(a) inv(a) where that exists; by the singular values, so that it is right for singular matrices.
+
+    >>> adjugate(np.array([[1.0, 2.0], [2.0, 4.0]])).round(12)
+    array([[ 4., -2.],
+           [-2.,  1.]])
+    """
+    if not a.shape[-1]:
+        return a.copy()
+    u, s, vh = np.linalg.svd(a)
+    sign = np.linalg.det(u) * np.linalg.det(vh)
+    scale = (sign[..., None] * _products_of_others(s))[..., None, :]
+    return np.matmul(vh.conj().swapaxes(-1, -2) * scale, u.conj().swapaxes(-1, -2)).astype(a.dtype, copy=False)
