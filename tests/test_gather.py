@@ -116,6 +116,16 @@ def test_top_k(case):
         np.testing.assert_array_equal(got[1], indices)
 
 
+@pytest.mark.parametrize("axes", [(0,), (1,), (2, 0), (1, 2), (0, -1)])
+def test_index_take(axes):
+    x = rng.standard_normal((3, 4, 5))
+    idxs = [rng.integers(-9, 9, 6) for _ in axes]
+    ahead = np.moveaxis(x, axes, range(len(axes)))
+    expected = ahead[tuple(i % n for i, n in zip(idxs, ahead.shape))]
+    np.testing.assert_array_equal(dn.index_take(x, idxs, axes), expected)
+    np.testing.assert_array_equal(jit(lambda x, i: dn.index_take(x, i, axes))(x, idxs), expected)
+
+
 def test_modes_by_name():
     mode = dn.GatherScatterMode
     assert mode.from_any(None) is mode.from_any("drop") is mode.from_any("fill") is mode.FILL_OR_DROP

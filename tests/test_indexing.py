@@ -20,7 +20,7 @@ from fnets.numpy.index_parsing import Index, basic_spec, parse_index
 from fnets.numpy.indexing import At, at, getitem, put_along_axis, take, take_along_axis
 from fnets.primitives import elementwise as e
 from fnets.primitives import indexing as ix
-from fnets.primitives.indexing import spec_shape
+from fnets.primitives.index_specs import spec_shape
 from fnets.transforms.jit import jit
 from fnets.transforms.jvp import jvp
 from fnets.transforms.staging import make_jaxpr
@@ -710,7 +710,13 @@ def test_other_errors_name_a_fix():
     with pytest.raises(ShapeError, match="slice_sizes"):
         ix.dynamic_slice(x, (0, 0), (4, 4))
     with pytest.raises(ShapeError, match="one start"):
-        ix.dynamic_slice(x, (0,), (1, 1))
+        ix.dynamic_slice(x, (0,), (1, 4))
+    with pytest.raises(ShapeError, match="same axes"):
+        ix.dynamic_update_slice(x, np.zeros(4), (0, 0))
+    with pytest.raises(IndexingError, match="scalar integer"):
+        ix.dynamic_slice(x, (0, 0.5), (1, 1))
+    with pytest.raises(IndexingError, match="scalar integer"):
+        ix.dynamic_index_in_dim(x, np.array([0]))
 
 
 def test_results_have_the_types_that_staging_promises():

@@ -175,10 +175,11 @@ def test_errors():
     with pytest.raises(ShapeError, match="one shape"):
         s.sort((x, x[0]))
     for f in (lambda x: s.top_k(x, 4), jit(lambda x: s.top_k(x, 4))):
-        with pytest.raises(ArgumentError, match="length 3"):
+        with pytest.raises(ArgumentError, match="between 0 and the length"):
             f(x)
-    with pytest.raises(DTypeError):
-        jit(lambda x: s.top_k(x, 1))(x + 1j)
+    for f in (lambda x: s.top_k(x, 1), jit(lambda x: s.top_k(x, 1))):
+        with pytest.raises(DTypeError, match="real"):
+            f(x + 1j)
     with pytest.raises(ArgumentError, match="side"):
         s.searchsorted(x[0], 1.0, side="middle")
     with pytest.raises(ShapeError, match="one axis"):

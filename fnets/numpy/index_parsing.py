@@ -16,7 +16,7 @@ from fnets.errors import IndexingError, NonConcreteBooleanIndexError
 from fnets.numpy.arguments import from_nested
 from fnets.primitives.base import arr, convert
 from fnets.primitives.index_arrays import Axes
-from fnets.primitives.indexing import Spec, check_int, slice_entry, trim
+from fnets.primitives.index_specs import Spec, check_int, slice_entry, trim
 from fnets.primitives.scatter_kernels import placement
 
 

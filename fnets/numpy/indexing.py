@@ -33,7 +33,8 @@ from fnets.primitives.gather import (
     take_along,
 )
 from fnets.primitives.index_arrays import common_index_shape, gathered_shape, move_block
-from fnets.primitives.indexing import getitem_spec, spec_shape, update_spec
+from fnets.primitives.index_specs import spec_shape
+from fnets.primitives.indexing import getitem_spec, update_spec
 from fnets.primitives.reduce import reduce_max
 from fnets.primitives.shape import concatenate
 

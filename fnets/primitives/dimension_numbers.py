@@ -14,7 +14,7 @@ import numpy as np
 
 from fnets.core.trace import Tracer, dtype_of, shape_of
 from fnets.errors import ArgumentError, ConcretizationTypeError, IndexingError, ShapeError
-from fnets.primitives.base import arr, as_shape, broadcast_to, convert, inverse_permutation, reshape, transpose
+from fnets.primitives.base import arr, as_axis, as_shape, broadcast_to, convert, inverse_permutation, reshape, transpose
 from fnets.primitives.elementwise import clamp, neg, select
 from fnets.primitives.gather import (
     apply_counted,
@@ -23,10 +23,12 @@ from fnets.primitives.gather import (
     fill_invalid,
     gather_windows,
     in_range,
+    index_gather,
     scatter_windows,
 )
-from fnets.primitives.index_arrays import iota_along
+from fnets.primitives.index_arrays import common_index_shape, iota_along, move_block
 from fnets.primitives.indexing import getitem_spec
+from fnets.primitives.scatter_kernels import placement
 
 
 class GatherScatterMode(enum.Enum):
@@ -432,3 +434,28 @@ def scatter_apply(
     zeros, ones = np.zeros(shape_of(operand), np.int64), np.ones(update_shape, np.int64)
     counts = _scatter("add", "scatter_apply", zeros, indices, ones, dimension_numbers, False, mode)
     return apply_counted(operand, func, counts)
+
+
+def index_take(src: Any, idxs: Sequence[Any], axes: Sequence[int]) -> Any:
+    """`src` at integer arrays of some axes, the dimensions of the index arrays in front; indices count round the axes.
+
+    Args:
+      src: array.
+      idxs: an integer array for each of `axes`; they broadcast together.
+      axes: different axes of src.
+
+    >>> index_take(np.arange(6).reshape(2, 3), (np.array([0, -1]),), (1,))
+    array([[0, 3],
+           [2, 5]])
+    """
+    x = arr(src)
+    ndim = len(shape_of(x))
+    if len(idxs) != len(axes) or len(set(axes)) != len(axes):
+        raise ArgumentError(
+            f"[index_take] expected an index array for each of the axes {tuple(axes)}, which differ, got {len(idxs)}."
+        )
+    by_axis = {as_axis(a, ndim, "index_take"): arr(i) for a, i in zip(axes, idxs)}
+    ordered = tuple(sorted(by_axis))
+    indices = [by_axis[a] for a in ordered]
+    out = index_gather(x, indices, ordered, mode="wrap", op="index_take")
+    return move_block(out, placement(ordered), 0, len(common_index_shape(indices)))

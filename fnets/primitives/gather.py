@@ -66,7 +66,9 @@ def _gather_impl(x: Any, *indices: Any, axes: Axes, unique: bool) -> Any:
         if len(axes) == 1 and x.flags.c_contiguous:
             return x.take(indices[0], axes[0])
         out = x[indices if axes[-1] == len(axes) - 1 else index_tuple(indices, axes)]
-        return out.copy() if type(out) is np.ndarray and out.base is not None else out  # scalars alone give a view
+        if type(out) is np.ndarray and not any([type(i) is np.ndarray and i.ndim for i in indices]):
+            return out.copy()  # scalars alone give a view
+        return out
     except IndexError:
         error = out_of_range("getitem", indices, axes, x.shape)
         if error is None:

@@ -1,14 +1,9 @@
-"""Indexing at positions known in advance, and slices at positions that are not. Lives here: basic indexing (`getitem`, its transpose `place`,
-its update), `dynamic_slice` and `dynamic_update_slice`. May import base, elementwise, shape, gather, core, errors.
-
-A *spec* is a basic index as a hashable tuple, one entry for each leading axis: an int (non-negative), None (a new axis), or a slice
-`(start, stop, step)` in the canonical form of `slice_entry`. Axes that the spec does not reach are taken whole.
+"""Indexing at positions known in advance, and slices at positions that are not. Lives here: basic indexing by a spec (`getitem`, its transpose
+`place`, its `update`), `dynamic_slice` and `dynamic_update_slice`. May import base, elementwise, shape, gather, index_specs, core, errors.
 """
 
 from __future__ import annotations
 
-import builtins
-import functools
 from collections.abc import Sequence
 from operator import index as operator_index
 from typing import Any
@@ -34,98 +29,8 @@ from fnets.primitives.base import (
 from fnets.primitives.elementwise import add, clamp, lt, maximum, select
 from fnets.primitives.gather import gather_windows, in_place, scatter_windows
 from fnets.primitives.index_arrays import iota_along
+from fnets.primitives.index_specs import Spec, as_index, batched_spec, check_int, index_source, spec_shape
 from fnets.primitives.shape import slice_p
-
-Spec = tuple[Any, ...]
-_END: Any = object()
-
-
-def slice_entry(s: slice, n: int) -> tuple[int, int | None, int]:
-    """The canonical form of a slice of an axis of length n: equal slices get equal entries.
-
-    >>> slice_entry(slice(None, None, -1), 4), slice_entry(slice(-2, 99), 4), slice_entry(slice(3, 1), 4)
-    ((3, None, -1), (2, 4, 1), (0, 0, 1))
-    """
-    start, stop, step = s.indices(n)
-    length = len(range(start, stop, step))
-    if length == 0:
-        return (0, 0, 1)
-    if length == 1:
-        return (start, start + 1, 1)
-    stop = start + (length - 1) * step + (1 if step > 0 else -1)
-    return (start, None if stop < 0 else stop, step)
-
-
-def check_int(i: int, n: int, axis: int, shape: tuple[int, ...]) -> int:
-    """A static position as a non-negative one; an error if it is out of range."""
-    if -n <= i < n:
-        return i + n if i < 0 else i
-    raise IndexingError(
-        f"[getitem] expected an index between {-n} and {n - 1} for axis {axis} of shape {shape}, got {i}: index {i} is out of bounds for axis "
-        f"{axis} with size {n}. Use fnets.numpy.at(x)[{i}].get(mode='clip') or mode='fill' if that is meant."
-    )
-
-
-@functools.lru_cache(maxsize=4096)
-def _as_index(spec: Spec) -> tuple:
-    """The spec as NumPy takes it."""
-    return tuple([builtins.slice(*e) if type(e) is tuple else e for e in spec])
-
-
-def _length(entry: tuple[int, int | None, int]) -> int:
-    start, stop, step = entry
-    return len(range(start, -1 if stop is None else stop, step))
-
-
-@functools.lru_cache(maxsize=4096)
-def spec_shape(shape: tuple[int, ...], spec: Spec) -> tuple[int, ...]:
-    """The shape of what a spec selects.
-
-    >>> spec_shape((4, 5, 6), (1, None, (0, 5, 2)))
-    (1, 3, 6)
-    """
-    out: list[int] = []
-    axis = 0
-    for e in spec:
-        if e is None:
-            out.append(1)
-            continue
-        if axis == len(shape):
-            raise IndexingError(f"[getitem] expected at most {len(shape)} indices for shape {shape}, got {spec}.")
-        if type(e) is tuple:
-            out.append(_length(e))
-        axis += 1
-    return (*out, *shape[axis:])
-
-
-def trim(spec: Sequence[Any], shape: tuple[int, ...]) -> Spec:
-    """The spec without trailing entries that take an axis whole.
-
-    >>> trim((1, (0, 5, 1)), (4, 5))
-    (1,)
-    """
-    entries = list(spec)
-    axis = sum([e is not None for e in entries])
-    while entries and axis and type(entries[-1]) is tuple and entries[-1] == (0, shape[axis - 1], 1):
-        entries.pop()
-        axis -= 1
-    return tuple(entries)
-
-
-def _batched_spec(spec: Spec, d: int, size: int) -> tuple[Spec, int]:
-    """The spec for an operand with a batch dimension d, and where that dimension ends up."""
-    entries: list[Any] = []
-    axis = out = 0
-    rest = iter(spec)
-    while axis < d:
-        e = next(rest, _END)
-        if e is _END:  # d lies beyond the spec
-            return spec, out + d - axis
-        entries.append(e)
-        axis += e is not None
-        out += type(e) is not int
-    return (*entries, (0, size, 1), *rest), out
-
 
 # ------------------------------------------------------------------ getitem and its transpose
 
@@ -133,26 +38,15 @@ getitem_p = Primitive("getitem", kind="view")
 
 
 def _getitem_batch(size: int, vals: Sequence, dims: Sequence, spec: Spec) -> tuple:
-    moved, d = _batched_spec(spec, dims[0], size)
+    moved, d = batched_spec(spec, dims[0], size)
     return getitem_p.bind(vals[0], spec=moved), d
 
 
 def _getitem_lower(cg: Any, eqn: Any, args: list[str], out: str | None) -> str:
-    return f"{args[0]}[{_index_source(eqn.params['spec'])}]"
+    return f"{args[0]}[{index_source(eqn.params['spec'])}]"
 
 
-def _index_source(spec: Spec) -> str:
-    parts = []
-    for e in spec:
-        if type(e) is tuple:
-            start, stop, step = e
-            parts.append(f"{start}:{'' if stop is None else stop}" + (f":{step}" if step != 1 else ""))
-        else:
-            parts.append(repr(e))
-    return f"{parts[0]}," if len(parts) == 1 else ", ".join(parts) or "()"
-
-
-getitem_p.impl = lambda x, spec: x[_as_index(spec)]
+getitem_p.impl = lambda x, spec: x[as_index(spec)]
 getitem_p.abstract = lambda a, spec: ShapedArray(spec_shape(a.shape, spec), a.dtype)
 getitem_p.batch = _getitem_batch
 getitem_p.lower["numpy"] = _getitem_lower
@@ -170,7 +64,7 @@ place_p = Primitive("place", fresh=True)
 
 def _place_impl(x: Any, spec: Spec, shape: tuple[int, ...]) -> Any:
     out = np.zeros(shape, x.dtype)
-    out[_as_index(spec)] = x
+    out[as_index(spec)] = x
     return out
 
 
@@ -204,7 +98,7 @@ def _update_impl(x: Any, values: Any, spec: Spec, op: str) -> Any:
 
 
 def _update_in(out: Any, values: Any, spec: Spec, op: str) -> Any:
-    index = _as_index(spec)
+    index = as_index(spec)
     if op == "set":
         out[index] = values
     else:
@@ -279,6 +173,8 @@ dynamic_slice_p = Primitive("dynamic_slice", kind="view")
 
 def _window(shape: tuple[int, ...], starts: Sequence[Any], sizes: tuple[int, ...]) -> tuple:
     """The index of a window, moved to lie inside the array; a negative start counts from the end, as in JAX."""
+    if not len(shape) == len(starts) == len(sizes):
+        raise ValueError  # the abstract rule says what is wrong
     index = []
     for n, start, size in zip(shape, starts, sizes):
         i = int(start)
@@ -310,10 +206,14 @@ def _check_starts(op: str, shape: tuple[int, ...], starts: Sequence[ShapedArray]
             f"[{op}] expected one start index for each axis of shape {shape}, got {len(starts)}. Pass 0 for axes taken from the start."
         )
     for s in starts:
-        if s.shape != () or s.dtype.kind not in "iu":
-            raise IndexingError(
-                f"[{op}] expected scalar integer start indices, got {s.str_short(False)}. Use start.astype('int32')."
-            )
+        _check_start(op, s)
+
+
+def _check_start(op: str, start: ShapedArray) -> None:
+    if start.shape != () or start.dtype.kind not in "iu":
+        raise IndexingError(
+            f"[{op}] expected scalar integer start indices, got {start.str_short(False)}. Use start.astype('int32')."
+        )
 
 
 def _dynamic_slice_jvp(primals: Sequence, tangents: Sequence, slice_sizes: tuple[int, ...]) -> tuple:
@@ -460,6 +360,8 @@ def _starts(start_indices: Any, negative: bool | Sequence[bool]) -> list[Any]:
             )
         start_indices = [getitem_p.bind(start_indices, spec=(k,)) for k in range(shape_of(start_indices)[0])]
     starts = [arr(s) for s in start_indices]
+    for s in starts:  # NumPy itself would cut a fraction off
+        _check_start("dynamic_slice", typeof(s))
     if negative is True:
         return starts
     flags = [negative] * len(starts) if isinstance(negative, bool) else negative
@@ -512,7 +414,7 @@ def dynamic_update_slice(
 
 def _one_start(start: Any, axis: int, ndim: int, negative: bool) -> list[Any]:
     starts: list[Any] = [np.int64(0)] * ndim
-    starts[axis] = arr(start) if negative else maximum(arr(start), 0)
+    starts[axis] = _starts((start,), negative)[0]
     return starts
 
 

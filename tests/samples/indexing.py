@@ -8,6 +8,7 @@ from harness import Sample, integers, normal
 from fnets.primitives import gather as g
 from fnets.primitives import indexing as ix
 from fnets.primitives.index_arrays import gathered_shape
+from fnets.primitives.index_specs import spec_shape
 
 X = normal(4, 5, 6)
 REPEATED = np.array([2, 0, 2, 1, -1])
@@ -47,12 +48,8 @@ SAMPLES = [
     *[Sample(ix.getitem_p, X, spec=s) for s in SPECS],
     Sample(ix.getitem_p, np.float64(1.5), spec=(None,)),
     Sample(ix.getitem_p, integers(0, 9, 3), spec=((2, 0, -1),)),
-    *[Sample(ix.place_p, normal(*ix.spec_shape(X.shape, s)), spec=s, shape=X.shape) for s in SPECS],
-    *[
-        Sample(ix.update_p, X, normal(*ix.spec_shape(X.shape, s)), spec=s, op=op)
-        for s in SPECS
-        for op in ("set", "add")
-    ],
+    *[Sample(ix.place_p, normal(*spec_shape(X.shape, s)), spec=s, shape=X.shape) for s in SPECS],
+    *[Sample(ix.update_p, X, normal(*spec_shape(X.shape, s)), spec=s, op=op) for s in SPECS for op in ("set", "add")],
     # windows inside, at the border, negative, past the end, whole
     *[
         Sample(ix.dynamic_slice_p, X, *map(np.int64, s), slice_sizes=z)
