@@ -16,7 +16,18 @@ from fnets.core.avals import is_float
 from fnets.core.trace import dtype_of, shape_of
 from fnets.errors import ArgumentError, DTypeError, ShapeError
 from fnets.primitives import elementwise as e
-from fnets.primitives.base import arr, convert
+from fnets.primitives.base import arr, as_shape, broadcast_to, convert
+
+
+class AccuracyMode(enum.Enum):
+    """Accepted as `accuracy=` and ignored: every function has its one accuracy.
+
+    >>> AccuracyMode.HIGHEST.name
+    'HIGHEST'
+    """
+
+    DEFAULT = 0
+    HIGHEST = 1
 
 
 class RoundingMethod(enum.IntEnum):
@@ -214,8 +225,10 @@ def round(x: Any, rounding_method: RoundingMethod = RoundingMethod.AWAY_FROM_ZER
     """
     if RoundingMethod(rounding_method) is RoundingMethod.TO_NEAREST_EVEN:
         return e.rint(x)
-    whole = e.trunc(x)
-    return e.add(whole, e.trunc(e.mul(e.sub(x, whole), 2)))
+    finite = e.is_finite(x)
+    y = e.select(finite, x, e.fill_like(x, 0))  # infinity less infinity is not a number
+    whole = e.trunc(y)
+    return e.select(finite, e.add(whole, e.trunc(e.mul(e.sub(y, whole), 2))), x)
 
 
 def clamp(min: Any, x: Any, max: Any) -> Any:
@@ -280,12 +293,9 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, *, sharding: Any = None
     >>> full((2,), 1.5)
     array([1.5, 1.5], dtype=float32)
     """
-    from_value = arr(fill_value)
-    value = from_value if dtype is None else convert(from_value, np.dtype(dtype))
-    shape = (int(shape),) if isinstance(shape, (int, np.integer)) else tuple([int(n) for n in shape])
-    if isinstance(value, (np.ndarray, np.generic)):
-        return np.full(shape, value)
-    return e.add(np.zeros(shape, dtype_of(value)), value)
+    value = arr(fill_value) if dtype is None else convert(fill_value, np.dtype(dtype))
+    wide = broadcast_to(value, as_shape(shape))
+    return np.array(wide) if isinstance(wide, (np.ndarray, np.generic)) else wide
 
 
 def full_like(x: Any, fill_value: Any, dtype: Any = None, shape: Any = None, sharding: Any = None) -> Any:
@@ -295,6 +305,59 @@ def full_like(x: Any, fill_value: Any, dtype: Any = None, shape: Any = None, sha
     array([3, 3], dtype=int32)
     """
     return full(shape_of(x) if shape is None else shape, fill_value, dtype_of(arr(x)) if dtype is None else dtype)
+
+
+def polygamma(m: Any, x: Any) -> Any:
+    """The m-th derivative of `digamma`, m a non-negative integer: (-1)**(m + 1) m! zeta(m + 1, x); m = 0 is `digamma` itself.
+
+    >>> round(polygamma(1.0, np.float64(1.0)), RoundingMethod.TO_NEAREST_EVEN)
+    np.float64(2.0)
+    """
+    x = arr(x)
+    m = convert(m, dtype_of(x))
+    positive = e.maximum(m, 1)
+    odd = e.eq(e.remainder(positive, 2), 1)
+    factorial = e.exp(e.lgamma(e.add(positive, 1)))
+    derivative = e.mul(e.select(odd, factorial, e.neg(factorial)), e.zeta(e.add(positive, 1), x))
+    return e.select(e.eq(m, 0), e.digamma(x), derivative)
+
+
+def zeta(x: Any, q: Any) -> Any:
+    """The Hurwitz zeta function: the sum over k of (q + k)**-x.
+
+    >>> zeta(np.float64(2.0), np.float64(1.0)).round(4)
+    np.float64(1.6449)
+    """
+    return e.zeta(x, q)
+
+
+def mulhi(x: Any, y: Any, /) -> Any:
+    """The upper half of the bits of the product of integers of one dtype.
+
+    >>> mulhi(np.int8(100), np.int8(100))
+    np.int8(39)
+    """
+    x, y = arr(x), arr(y)
+    dtype = dtype_of(x)
+    if dtype.kind not in "iu" or dtype_of(y) != dtype:
+        raise DTypeError(f"[mulhi] expected two integer arrays of one dtype, got {dtype.name} and {dtype_of(y).name}.")
+    bits = dtype.itemsize * 8
+    if bits < 64:
+        wide = np.dtype(f"{'u' if dtype.kind == 'u' else ''}int64")
+        return convert(e.shift_right(e.mul(convert(x, wide), convert(y, wide)), bits), dtype)
+    unsigned = np.dtype(np.uint64)
+    a, b = convert(x, unsigned), convert(y, unsigned)
+    low_bits = np.uint64(0xFFFFFFFF)
+    a0, a1 = e.bitwise_and(a, low_bits), e.shift_right(a, np.uint64(32))
+    b0, b1 = e.bitwise_and(b, low_bits), e.shift_right(b, np.uint64(32))
+    middle = e.add(e.mul(a1, b0), e.shift_right(e.mul(a0, b0), np.uint64(32)))
+    other = e.add(e.mul(a0, b1), e.bitwise_and(middle, low_bits))
+    high = e.add(e.add(e.mul(a1, b1), e.shift_right(middle, np.uint64(32))), e.shift_right(other, np.uint64(32)))
+    if dtype.kind == "u":
+        return high
+    zero = np.uint64(0)
+    high = e.sub(high, e.select(e.lt(x, 0), b, zero))  # as signed numbers, x = a - 2**64 where its highest bit is set
+    return convert(e.sub(high, e.select(e.lt(y, 0), a, zero)), dtype)
 
 
 def empty(shape: Any, dtype: Any = None) -> np.ndarray:

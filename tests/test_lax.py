@@ -1,0 +1,349 @@
+"""`fnets.lax` against NumPy: values, dtypes, jit, vmap and gradients of every operator that is not tested with its own family."""
+
+from __future__ import annotations
+
+import inspect
+import math
+
+import numpy as np
+import pytest
+
+import fnets
+from fnets import lax
+
+rng = np.random.default_rng(31)
+X, Y = rng.standard_normal((3, 4)), rng.standard_normal((3, 4))
+P = rng.uniform(0.3, 3.0, (3, 4))
+U = rng.uniform(-0.9, 0.9, (3, 4))
+C = X + 1j * Y
+I = rng.integers(-20, 20, (3, 4))
+J = rng.integers(1, 7, (3, 4)) * np.where(X > 0, 1, -1)
+BYTES = rng.integers(0, 256, (3, 4)).astype(np.uint8)
+B = X > 0
+
+
+def vector(f):
+    """A scalar function of Python's math as one of arrays."""
+    return np.vectorize(f, otypes=[np.float64])
+
+
+CASES = {
+    "abs": ((X,), np.abs),
+    "acos": ((U,), np.arccos),
+    "acosh": ((P + 1.2,), np.arccosh),
+    "asin": ((U,), np.arcsin),
+    "asinh": ((X,), np.arcsinh),
+    "atan": ((X,), np.arctan),
+    "atanh": ((U,), np.arctanh),
+    "cbrt": ((X,), np.cbrt),
+    "ceil": ((X,), np.ceil),
+    "conj": ((C,), np.conj),
+    "cos": ((X,), np.cos),
+    "cosh": ((X,), np.cosh),
+    "erf": ((X,), vector(math.erf)),
+    "erfc": ((X,), vector(math.erfc)),
+    "exp": ((X,), np.exp),
+    "exp2": ((X,), np.exp2),
+    "expm1": ((X,), np.expm1),
+    "floor": ((X,), np.floor),
+    "imag": ((C,), np.imag),
+    "lgamma": ((P,), vector(math.lgamma)),
+    "log": ((P,), np.log),
+    "log1p": ((P,), np.log1p),
+    "logistic": ((X,), lambda x: 1 / (1 + np.exp(-x))),
+    "neg": ((X,), np.negative),
+    "real": ((C,), np.real),
+    "reciprocal": ((P,), np.reciprocal),
+    "rsqrt": ((P,), lambda x: 1 / np.sqrt(x)),
+    "sign": ((X,), np.sign),
+    "sin": ((X,), np.sin),
+    "sinh": ((X,), np.sinh),
+    "sqrt": ((P,), np.sqrt),
+    "square": ((X,), np.square),
+    "tan": ((X,), np.tan),
+    "tanh": ((X,), np.tanh),
+    "is_finite": ((np.array([1.0, np.inf, np.nan]),), np.isfinite),
+    "bitwise_not": ((I,), np.invert),
+    "population_count": ((BYTES,), lambda x: np.bitwise_count(x).astype(np.uint8)),
+    "clz": ((BYTES,), lambda x: np.array([[8 - int(v).bit_length() for v in row] for row in x], np.uint8)),
+    "add": ((X, Y), np.add),
+    "sub": ((X, Y), np.subtract),
+    "mul": ((X, Y), np.multiply),
+    "atan2": ((X, Y), np.arctan2),
+    "pow": ((P, X), np.power),
+    "max": ((X, Y), np.maximum),
+    "min": ((X, Y), np.minimum),
+    "nextafter": ((X, Y), np.nextafter),
+    "complex": ((X, Y), lambda x, y: x + 1j * y),
+    "rem": ((X, P), np.fmod),
+    "eq": ((I, J), np.equal),
+    "ne": ((I, J), np.not_equal),
+    "lt": ((X, Y), np.less),
+    "le": ((X, Y), np.less_equal),
+    "gt": ((X, Y), np.greater),
+    "ge": ((X, Y), np.greater_equal),
+    "bitwise_and": ((I, J), np.bitwise_and),
+    "bitwise_or": ((I, J), np.bitwise_or),
+    "bitwise_xor": ((I, J), np.bitwise_xor),
+    "shift_left": ((I, np.abs(J)), np.left_shift),
+    "shift_right_arithmetic": ((I, np.abs(J)), np.right_shift),
+    "zeta": ((P + 1.5, P), None),
+    "polygamma": ((np.full((3, 4), 2.0), P), None),
+    "clamp": ((-0.5, X, 0.5), lambda lo, x, hi: np.clip(x, lo, hi)),
+    "select": ((B, X, Y), np.where),
+    "select_n": ((np.where(B, 2, 0), X, Y, P), lambda w, a, b, c: np.choose(w, [a, b, c])),
+    "round": ((X * 3,), lambda x: np.sign(x) * np.floor(np.abs(x) + 0.5)),
+    "expand_dims": ((X, (0, 2)), np.expand_dims),
+    "squeeze": ((X[None], (0,)), np.squeeze),
+    "reshape": ((X, (2, 6)), np.reshape),
+    "transpose": ((X, (1, 0)), np.transpose),
+    "rev": ((X, (1,)), lambda x, d: np.flip(x, d)),
+    "concatenate": (([X, Y], 1), np.concatenate),
+    "stack": (([X, Y], 1), np.stack),
+    "unstack": ((X, 1), lambda x, axis: list(np.moveaxis(x, axis, 0))),
+    "split": ((X, (1, 3), 1), lambda x, sizes, axis: np.split(x, np.cumsum(sizes)[:-1], axis)),
+    "tile": ((X, (2, 1)), np.tile),
+    "broadcast": ((X, (2,)), lambda x, sizes: np.broadcast_to(x, (*sizes, *x.shape))),
+    "broadcast_in_dim": ((X[0], (3, 4, 2), (1,)), lambda x, shape, dims: np.broadcast_to(x[:, None], shape)),
+    "broadcast_like": ((X[0], Y), lambda x, y: np.broadcast_to(x, y.shape)),
+    "broadcast_to_rank": ((X, 3), lambda x, rank: x[None]),
+    "collapse": ((np.stack([X, Y]), 1, 3), lambda x, a, b: x.reshape(2, 12)),
+    "pad": ((X, 0.5, ((1, 2, 0), (0, 0, 1))), None),
+    "slice": ((X, (1, 0), (3, 4), (1, 2)), lambda x, a, b, s: x[1:3, 0:4:2]),
+    "slice_in_dim": ((X, 1, -1, 2, 1), lambda x, *rest: x[:, 1:-1:2]),
+    "index_in_dim": ((X, -1, 1, False), lambda x, *rest: x[:, -1]),
+    "dynamic_slice": ((X, (1, 9), (2, 2)), lambda x, *rest: x[1:3, 2:4]),
+    "dynamic_index_in_dim": ((X, 2, 0, False), lambda x, *rest: x[2]),
+    "dynamic_update_slice": ((X, Y[:1, :2], (1, 1)), lambda x, u, start: np.vstack([x[:1], np.hstack([x[1:2, :1], u, x[1:2, 3:]]), x[2:]])),
+    "index_take": ((X, (np.array([0, 2]), np.array([1, 3])), (0, 1)), lambda x, i, axes: x[i]),
+    "dot": ((X, Y.T), np.dot),
+    "batch_matmul": ((np.stack([X, Y]), np.stack([Y.T, X.T])), np.matmul),
+    "dot_general": ((X, Y, (((1,), (1,)), ((), ()))), lambda x, y, d: x @ y.T),
+    "reduce_sum": ((X, (0,)), lambda x, axes: x.sum(axes)),
+    "reduce_prod": ((X, (0, 1)), lambda x, axes: x.prod(axes)),
+    "reduce_max": ((X, (1,)), lambda x, axes: x.max(axes)),
+    "reduce_min": ((X, (1,)), lambda x, axes: x.min(axes)),
+    "reduce_and": ((I, (1,)), lambda x, axes: np.bitwise_and.reduce(x, axes)),
+    "reduce_or": ((B, (0,)), lambda x, axes: x.any(axes)),
+    "reduce_xor": ((I, (0,)), lambda x, axes: np.bitwise_xor.reduce(x, axes)),
+    "argmax": ((X, 1, np.int32), lambda x, axis, dtype: x.argmax(axis).astype(dtype)),
+    "argmin": ((X, 0, np.int64), lambda x, axis, dtype: x.argmin(axis)),
+    "cumsum": ((X, 1), np.cumsum),
+    "cumprod": ((X, 0), np.cumprod),
+    "cummax": ((X, 1), np.maximum.accumulate),
+    "cummin": ((X, 1), np.minimum.accumulate),
+    "cumlogsumexp": ((X, 1), np.logaddexp.accumulate),
+    "sort": ((X, 0), np.sort),
+    "top_k": ((X, 2), lambda x, k: [-np.sort(-x)[:, :k], np.argsort(-x)[:, :k]]),
+    "approx_max_k": ((X, 2), lambda x, k: [-np.sort(-x)[:, :k], np.argsort(-x)[:, :k]]),
+    "approx_min_k": ((X, 2), lambda x, k: [np.sort(x)[:, :k], np.argsort(x)[:, :k]]),
+    "sort_key_val": ((X, Y, 1), lambda x, y, axis: [np.sort(x, axis), np.take_along_axis(y, np.argsort(x, axis), axis)]),
+    "convert_element_type": ((X, np.float32), lambda x, dtype: x.astype(dtype)),
+    "bitcast_convert_type": ((X, np.int64), lambda x, dtype: x.view(dtype)),
+    "full_like": ((X, 0.1), np.full_like),
+    "zeros_like_array": ((X,), np.zeros_like),
+    "stop_gradient": ((X,), lambda x: x),
+    "optimization_barrier": ((X,), lambda x: x),
+    "platform_dependent": ((X,), None),
+    "with_sharding_constraint": ((X, None), lambda x, s: x),
+}  # fmt: skip
+OPTIONS = {"platform_dependent": {"cpu": lambda x: x * 2}}
+NO_GRADIENT = {"nextafter", "stop_gradient", "convert_element_type", "full_like"}
+
+cases = pytest.mark.parametrize("name", CASES)
+
+
+def call(name):
+    args = CASES[name][0]
+    positions = [i for i, a in enumerate(args) if isinstance(a, np.ndarray)]
+    function, options = getattr(lax, name), OPTIONS.get(name, {})
+
+    def f(*arrays):
+        full = list(args)
+        for i, a in zip(positions, arrays):
+            full[i] = a
+        return function(*full, **options)
+
+    return f, [args[i] for i in positions]
+
+
+def parts(x) -> list:
+    return list(x) if isinstance(x, (list, tuple)) else [x]
+
+
+def close(got, expected, tol: float) -> None:
+    assert len(parts(got)) == len(parts(expected))
+    for a, b in zip(parts(got), parts(expected)):
+        a, b = np.asarray(a), np.asarray(b)
+        assert a.dtype == b.dtype
+        assert a.shape == b.shape
+        np.testing.assert_allclose(a, b, rtol=tol, atol=tol)
+
+
+@pytest.mark.parametrize("name", [n for n, (_, f) in CASES.items() if f is not None])
+def test_equals_numpy(name):
+    args, reference = CASES[name]
+    close(getattr(lax, name)(*args), reference(*args), 1e-12)
+
+
+@cases
+def test_jit_equals_eager(name):
+    f, arrays = call(name)
+    close(fnets.jit(f)(*arrays), f(*arrays), 1e-14)
+
+
+@cases
+def test_vmap_equals_loop(name):
+    f, arrays = call(name)
+    if not arrays:
+        pytest.skip("no arrays to map over")
+    rows = [parts(f(*a)) for a in ([*arrays], [np.flip(a) if name != "zeta" else a for a in arrays])]
+    batches = [np.stack([a, np.flip(a) if name != "zeta" else a]) for a in arrays]
+    close(fnets.vmap(f)(*batches), [np.stack([r[k] for r in rows]) for k in range(len(rows[0]))], 1e-10)
+
+
+@pytest.mark.parametrize("name", [n for n in CASES if n not in NO_GRADIENT])
+def test_gradient_equals_finite_differences(name):
+    f, arrays = call(name)
+    wrt = [i for i, a in enumerate(arrays) if a.dtype == np.float64 and not (name in ("zeta", "polygamma") and i == 0)]
+    if not wrt or not np.isfinite(arrays[wrt[0]]).all():
+        pytest.skip("nothing to differentiate")
+    if not any(np.asarray(v).dtype.kind in "fc" for v in parts(f(*arrays))):
+        pytest.skip("integer results carry no derivative")
+    weights = [rng.standard_normal(np.shape(v)) for v in parts(f(*arrays))]
+
+    def loss(*points):
+        full = list(arrays)
+        for i, p in zip(wrt, points):
+            full[i] = p
+        outs = list(parts(f(*full)))
+        return sum(
+            (lax.reduce_sum(lax.real(v) * w, None) for v, w in zip(outs, weights) if v.dtype.kind in "fc"),
+            0.0 * points[0].sum(),
+        )
+
+    points = [arrays[i] for i in wrt]
+    direction = [rng.standard_normal(p.shape) for p in points]
+    eps = 1e-6
+    up, down = (loss(*[p + s * eps * d for p, d in zip(points, direction)]) for s in (1, -1))
+    grads = fnets.grad(loss, argnums=tuple(range(len(points))))(*points)
+    assert sum(np.sum(g * d) for g, d in zip(grads, direction)) == pytest.approx(
+        (up - down) / (2 * eps), rel=1e-5, abs=1e-6
+    )
+
+
+# ------------------------------------------------------------------ where jax.lax differs from NumPy
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int32, np.int64])
+def test_integer_division_truncates(dtype):
+    x, y = I.astype(dtype), J.astype(dtype)
+    expected = np.trunc(I / J)
+    got = lax.div(x, y)
+    assert got.dtype == dtype
+    np.testing.assert_array_equal(got, expected)
+    np.testing.assert_array_equal(lax.rem(x, y), I - J * expected)
+    np.testing.assert_array_equal(fnets.jit(lax.div)(x, y), expected)
+
+
+def test_division_of_floats():
+    np.testing.assert_allclose(lax.div(X, P), X / P)
+    assert lax.div(np.float32(1), 2).dtype == np.float32
+
+
+def test_rounding_methods():
+    x = np.array([-2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 0.49999999999999994, 1e300, np.inf, -np.inf])
+    np.testing.assert_array_equal(lax.round(x), [-3, -2, -1, 1, 2, 3, 0, 1e300, np.inf, -np.inf])
+    np.testing.assert_array_equal(lax.round(x, lax.RoundingMethod.TO_NEAREST_EVEN), np.rint(x))
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16, np.int32, np.uint32, np.int64, np.uint64])
+def test_mulhi_and_bits(dtype):
+    info = np.iinfo(dtype)
+    values = np.array([info.min, info.min // 2, 0, 1, 3, info.max // 3, info.max], dtype)
+    x, y = np.meshgrid(values, values)
+    bits = info.bits
+    exact = [[int(a) * int(b) >> bits for a, b in zip(p, q)] for p, q in zip(x, y)]
+    np.testing.assert_array_equal(lax.mulhi(x, y), np.array(exact, dtype))
+    mask = (1 << bits) - 1
+    np.testing.assert_array_equal(lax.clz(values), [bits - (int(v) & mask).bit_length() for v in values])
+    logical = [(int(v) & mask) >> 3 for v in values]
+    np.testing.assert_array_equal(lax.shift_right_logical(values, dtype(3)), np.array(logical, np.uint64).astype(dtype))
+
+
+def test_select_n_of_booleans_and_integers():
+    np.testing.assert_array_equal(lax.select_n(B, X, Y), np.where(B, Y, X))
+    np.testing.assert_array_equal(lax.select_n(np.True_, X, Y), Y)
+    np.testing.assert_array_equal(lax.select_n(np.int32(1), X, Y, P), Y)
+
+
+def test_full_loses_nothing():
+    assert lax.full((2,), 0.1, np.float64)[0] == 0.1
+    assert lax.full((2,), 0.1).dtype == np.float32
+    assert lax.full((), 3).dtype == np.int64
+    assert fnets.jit(lambda v: lax.full((2,), v))(np.float64(0.1)).dtype == np.float64
+
+
+def test_creation_and_shapes():
+    np.testing.assert_array_equal(lax.iota(np.int32, 3), np.arange(3, dtype=np.int32))
+    np.testing.assert_array_equal(lax.broadcasted_iota(np.int32, (2, 3), 1), [[0, 1, 2], [0, 1, 2]])
+    np.testing.assert_array_equal(lax.shape_as_value((2, 3)), [2, 3])
+    assert lax.empty((2,), np.float32).shape == (2,)
+    assert lax.dtype(1.0) == np.float32
+    assert lax.broadcast_shapes((3, 1), (4,)) == (3, 4)
+    assert lax.reduce_window_shape_tuple((7, 5), (3, 2), (2, 1), [(1, 1), (0, 0)]) == (4, 4)
+    assert lax.Precision.HIGHEST is not None
+
+
+def test_polygamma_and_zeta_at_known_values():
+    np.testing.assert_allclose(lax.zeta(np.float64(2), np.float64(1)), math.pi**2 / 6, rtol=1e-12)
+    np.testing.assert_allclose(lax.polygamma(np.float64(1), np.float64(1)), math.pi**2 / 6, rtol=1e-12)
+    np.testing.assert_allclose(lax.polygamma(np.float64(2), np.float64(1)), -2 * 1.2020569031595942, rtol=1e-12)
+    np.testing.assert_allclose(lax.polygamma(np.float64(0), P), lax.digamma(P), rtol=1e-12)
+
+
+def test_argument_names_are_those_of_jax():
+    expected = {
+        "clamp": "min x max",
+        "select": "pred on_true on_false",
+        "convert_element_type": "operand new_dtype",
+        "dot_general": "lhs rhs dimension_numbers precision preferred_element_type",
+        "pad": "operand padding_value padding_config",
+        "slice": "operand start_indices limit_indices strides",
+        "reduce_sum": "operand axes",
+        "broadcast_in_dim": "operand shape broadcast_dimensions",
+        "concatenate": "operands dimension",
+        "expand_dims": "array dimensions",
+        "squeeze": "array dimensions",
+        "reshape": "operand new_sizes dimensions",
+        "transpose": "operand permutation",
+        "sort": "operand dimension is_stable num_keys",
+        "top_k": "operand k axis",
+        "dynamic_slice": "operand start_indices slice_sizes",
+        "dynamic_update_slice": "operand update start_indices",
+        "iota": "dtype size",
+        "integer_pow": "x y",
+        "cumsum": "operand axis reverse",
+        "full_like": "x fill_value dtype shape",
+    }
+    for name, arguments in expected.items():
+        assert list(inspect.signature(getattr(lax, name)).parameters)[: len(arguments.split())] == arguments.split()
+
+
+ERRORS = [
+    (lambda: lax.clamp(np.zeros(2), X, 1.0), fnets.errors.ShapeError, "clamp"),
+    (lambda: lax.select_n(np.zeros(2, np.int32), X, Y), fnets.errors.ShapeError, "select_n"),
+    (lambda: lax.select_n(B), fnets.errors.ArgumentError, "case"),
+    (lambda: lax.split(X, (1, 1), 1), fnets.errors.ShapeError, "add up"),
+    (lambda: lax.dot(np.zeros((1, 1, 1)), X), fnets.errors.ShapeError, "dot_general"),
+    (lambda: lax.clz(X), fnets.errors.DTypeError, "integers"),
+    (lambda: lax.mulhi(I, I.astype(np.int32)), fnets.errors.DTypeError, "one dtype"),
+    (lambda: lax.broadcast_to_rank(X, 1), fnets.errors.ShapeError, "at most 1"),
+    (lambda: lax.platform_dependent(1.0, tpu=abs), fnets.errors.ArgumentError, "default"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "error", "text"), ERRORS)
+def test_wrong_calls_say_what_was_expected(wrong, error, text):
+    with pytest.raises(error, match=text):
+        wrong()
