@@ -12,9 +12,8 @@ from fnets.core.trace import dtype_of, shape_of
 from fnets.errors import ArgumentError, ShapeError
 from fnets.primitives import elementwise, linear_algebra, shape
 from fnets.primitives.base import arr as arr_of
-from fnets.primitives.base import as_axis, broadcast_to
+from fnets.primitives.base import broadcast_to
 from fnets.primitives.base import transpose as transpose_axes
-from fnets.primitives.gather import index_gather
 from fnets.primitives.sort import top_k
 
 
@@ -162,19 +161,6 @@ def zeros_like_array(x: Any) -> Any:
     array([0, 0])
     """
     return np.zeros(shape_of(x), dtype_of(arr_of(x)))
-
-
-def index_take(src: Any, idxs: Sequence[Any], axes: Sequence[int]) -> Any:
-    """The slices of `src` at vectors of positions for several axes; the positions' axis comes first.
-
-    >>> index_take(np.arange(6).reshape(2, 3), (np.array([0, 1]), np.array([2, 0])), (0, 1))
-    array([2, 3])
-    """
-    src = arr_of(src)
-    ndim = len(shape_of(src))
-    order = [as_axis(a, ndim, "index_take") for a in axes]
-    front = shape.moveaxis(src, order, tuple(range(len(order))))
-    return index_gather(front, tuple([arr_of(i) for i in idxs]), tuple(range(len(order))), op="index_take")
 
 
 def approx_max_k(operand: Any, k: int, reduction_dimension: int = -1, **ignored: Any) -> tuple[Any, Any]:
