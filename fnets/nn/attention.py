@@ -127,7 +127,9 @@ def dot_product_attention(
     if mask is not None:
         mask = to_array(mask)
         if dtype_of(mask) != np.bool_:
-            raise DTypeError(f"[{_OP}] expected a boolean mask, got {dtype_of(mask).name}. Pass an additive one as bias.")
+            raise DTypeError(
+                f"[{_OP}] expected a boolean mask, got {dtype_of(mask).name}. Pass an additive one as bias."
+            )
         mask = _grouped(_four_axes(mask), groups)
     counted = _mask(shape_of(logits), mask, is_causal, local_window_size, query_seq_lengths, key_value_seq_lengths)
     if counted is not None:  # a large number instead of infinity: a row that is masked as a whole stays finite
@@ -135,7 +137,11 @@ def dot_product_attention(
     weights = convert(primitives.softmax(logits, -1), dtype)
     out = fnp.einsum("bkgts,bskh->btkgh", weights, value)
     if query_seq_lengths is not None:
-        out = ew.select(ew.lt(np.arange(t)[:, None, None, None], fnp.reshape(query_seq_lengths, (-1, 1, 1, 1, 1))), out, dtype.type(0))
+        out = ew.select(
+            ew.lt(np.arange(t)[:, None, None, None], fnp.reshape(query_seq_lengths, (-1, 1, 1, 1, 1))),
+            out,
+            dtype.type(0),
+        )
     out = fnp.reshape(out, shape)
     if not return_residual:
         return out

@@ -40,7 +40,9 @@ def _operands(op: str, params: Params, x: Any, rank: int) -> tuple[Any, Any]:
     for name, a, layout in (("x", x, "(N, C"), ("w", w, "(out, in")):
         if len(shape_of(a)) != rank + 2:
             space = ", ".join(["space"] * rank)
-            raise ShapeError(f"[{op}] expected {name} of shape {layout}, {space}), got {shape_of(a)}. Add a batch or channel axis with x[:, None].")
+            raise ShapeError(
+                f"[{op}] expected {name} of shape {layout}, {space}), got {shape_of(a)}. Add a batch or channel axis with x[:, None]."
+            )
     return x, w
 
 
@@ -49,7 +51,9 @@ def _plus_bias(params: Params, y: Any, rank: int) -> Any:
     return y if b is None else ew.add(y, fnp.reshape(b, (-1,) + (1,) * rank))
 
 
-def _conv(op: str, rank: int, params: Params, x: Any, stride: Size, padding: Padding, dilation: Size, groups: int) -> Any:
+def _conv(
+    op: str, rank: int, params: Params, x: Any, stride: Size, padding: Padding, dilation: Size, groups: int
+) -> Any:
     x, w = _operands(op, params, x, rank)
     y = conv_general_dilated(
         x,
@@ -137,7 +141,9 @@ def _conv_transpose(
     extra = (output_padding,) * rank if isinstance(output_padding, int) else tuple(output_padding)
     pads = as_pads(op, padding, rank)
     if isinstance(pads, str) or len(extra) != rank or min(extra) < 0:
-        raise ArgumentError(f"[{op}] expected padding and output_padding as ints or {rank} of them, got {padding!r} and {output_padding!r}.")
+        raise ArgumentError(
+            f"[{op}] expected padding and output_padding as ints or {rank} of them, got {padding!r} and {output_padding!r}."
+        )
     shape, window = shape_of(x), shape_of(w)
     if shape[1] != window[0] or shape[1] % groups:
         raise ShapeError(

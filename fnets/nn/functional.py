@@ -88,7 +88,9 @@ def dropout(key: Any, x: Any, rate: float, train: bool = True) -> Any:
     [1.0, 1.0, 1.0, 1.0]
     """
     if not 0 <= rate <= 1:
-        raise ArgumentError(f"[dropout] expected a rate between 0 and 1, got {rate}. It is the probability of dropping.")
+        raise ArgumentError(
+            f"[dropout] expected a rate between 0 and 1, got {rate}. It is the probability of dropping."
+        )
     if not train or rate == 0:
         return x
     if key is None:
@@ -171,7 +173,9 @@ def group_norm(params: Params | None, x: Any, groups: int, eps: float = 1e-5) ->
     channels = _channels("group_norm", x)
     shape = shape_of(x)
     if shape[1] % groups:
-        raise ShapeError(f"[group_norm] expected a number of groups that divides the {shape[1]} channels of x, got {groups}.")
+        raise ShapeError(
+            f"[group_norm] expected a number of groups that divides the {shape[1]} channels of x, got {groups}."
+        )
     split = fnp.reshape(x, (shape[0], groups, -1))
     return _affine(params, fnp.reshape(standardize(split, -1, epsilon=eps), shape), channels)
 
@@ -204,7 +208,9 @@ def batch_norm(
     channels = _channels("batch_norm", x)
     if not train:
         if state is None:
-            raise ArgumentError("[batch_norm] expected the running statistics as state when not training, got None. Pass state=.")
+            raise ArgumentError(
+                "[batch_norm] expected the running statistics as state when not training, got None. Pass state=."
+            )
         mean, var = (fnp.reshape(state[name], channels) for name in ("mean", "var"))
         return _affine(params, ew.mul(ew.sub(x, mean), ew.rsqrt(ew.add(var, eps))), channels), state
     axes = tuple(i for i in range(len(shape_of(x))) if i != 1)
@@ -219,4 +225,3 @@ def batch_norm(
         return ew.add(ew.mul(old, momentum), ew.mul(fnp.reshape(new, shape_of(old)), 1 - momentum))
 
     return y, {"mean": moved(state["mean"], mean), "var": moved(state["var"], var)}
-
