@@ -480,7 +480,11 @@ def test_at_keeps_the_dtype_and_the_array():
     with pytest.raises(DTypeError):
         at(np.arange(3))[0].set(0.5)
     with pytest.raises(DTypeError):
+        at(np.arange(3))[0].subtract(0.5)
+    with pytest.raises(DTypeError):
         at(x)[0].add(1j)
+    with pytest.raises(ArgumentError, match="got modes"):
+        at(x)[0].add(1.0, modes="clip")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ core, primitives, control, errors, `fnets.numpy.arguments`, `fnets.numpy.index_p
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 
@@ -125,6 +125,20 @@ class At:
 _KIND_RANK = {"b": 0, "i": 1, "u": 1, "f": 2, "V": 2, "c": 3}
 
 
+class UpdateOptions(TypedDict, total=False):
+    """The options of the methods that change elements; see `IndexUpdateRef`.
+
+    >>> sorted(UpdateOptions.__optional_keys__)[0]
+    'indices_are_sorted'
+    """
+
+    indices_are_sorted: bool
+    unique_indices: bool
+    mode: Any
+    wrap_negative_indices: bool
+    out_sharding: Any
+
+
 class IndexUpdateRef:
     """Some elements of an array, to be read (`get`) or changed in a copy (`set`, `add`, ..., `apply`).
 
@@ -166,71 +180,71 @@ class IndexUpdateRef:
         i = parse_index(shape_of(x), self.index, mode, wrap_negative_indices)
         return _at(x, i, _as_given(mode), fill_value, unique_indices, wrap_negative_indices)
 
-    def set(self, values: Any, **options: Any) -> Any:
+    def set(self, values: Any, **options: Unpack[UpdateOptions]) -> Any:
         """A copy with the selected elements replaced.
 
         >>> at(np.arange(3))[-1].set(9)
         array([0, 1, 9])
         """
-        return self._update("set", values, **options)
+        return self._update("set", values, options)
 
-    def add(self, values: Any, **options: Any) -> Any:
+    def add(self, values: Any, **options: Unpack[UpdateOptions]) -> Any:
         """A copy with values added to the selected elements.
 
         >>> at(np.arange(3))[np.array([0, 0])].add(np.array([1, 2]))
         array([3, 1, 2])
         """
-        return self._update("add", values, **options)
+        return self._update("add", values, options)
 
-    def subtract(self, values: Any, **options: Any) -> Any:
+    def subtract(self, values: Any, **options: Unpack[UpdateOptions]) -> Any:
         """A copy with values subtracted from the selected elements.
 
         >>> at(np.arange(3))[2].subtract(2)
         array([0, 1, 0])
         """
-        return self._update("add", neg(convert(to_array(values), dtype_of(self._array(values)))), **options)
+        return self._update("add", neg(_as_updates("subtract", to_array(values), arr(self.array))), options)
 
-    def multiply(self, values: Any, **options: Any) -> Any:
+    def multiply(self, values: Any, **options: Unpack[UpdateOptions]) -> Any:
         """A copy with the selected elements multiplied by values.
 
         >>> at(np.arange(3))[1:].multiply(5)
         array([ 0,  5, 10])
         """
-        return self._update("mul", values, **options)
+        return self._update("mul", values, options)
 
     mul = multiply
 
-    def divide(self, values: Any, **options: Any) -> Any:
+    def divide(self, values: Any, **options: Unpack[UpdateOptions]) -> Any:
         """A copy with the selected elements divided by values; true division, which makes integers floats.
 
         >>> at(np.arange(3.0))[2].divide(4)
         array([0. , 1. , 0.5])
         """
-        return div(self._array(values), self._factors(values, options))
+        return div(arr(self.array), self._factors(values, options))
 
-    def power(self, values: Any, **options: Any) -> Any:
+    def power(self, values: Any, **options: Unpack[UpdateOptions]) -> Any:
         """A copy with the selected elements raised to powers.
 
         >>> at(np.arange(3.0))[2].power(3)
         array([0., 1., 8.])
         """
-        return power(self._array(values), self._factors(values, options))
+        return power(arr(self.array), self._factors(values, options))
 
-    def min(self, values: Any, **options: Any) -> Any:
+    def min(self, values: Any, **options: Unpack[UpdateOptions]) -> Any:
         """A copy with the minimum of the selected elements and values.
 
         >>> at(np.arange(3))[:].min(1)
         array([0, 1, 1])
         """
-        return self._update("min", values, **options)
+        return self._update("min", values, options)
 
-    def max(self, values: Any, **options: Any) -> Any:
+    def max(self, values: Any, **options: Unpack[UpdateOptions]) -> Any:
         """A copy with the maximum of the selected elements and values.
 
         >>> at(np.arange(3))[:].max(1)
         array([1, 1, 2])
         """
-        return self._update("max", values, **options)
+        return self._update("max", values, options)
 
     def apply(
         self,
@@ -249,40 +263,31 @@ class IndexUpdateRef:
         mode = as_mode(mode, "at.apply")
         x = arr(self.array)
         i = parse_index(shape_of(x), self.index, mode, wrap_negative_indices)
-        options = {"mode": _as_given(mode), "unique_indices": True, "wrap_negative_indices": wrap_negative_indices}
         if not i.arrays or i.unique or unique_indices:
             values = _at(x, i, _as_given(mode), 1, True, wrap_negative_indices)
-            return IndexUpdateRef(x, self.index).set(convert(func(values), dtype_of(x)), **options)
-        options["unique_indices"] = False
-        counts = IndexUpdateRef(np.zeros(shape_of(x), np.int64), self.index).add(1, **options)
+            return _put(x, i, convert(func(values), dtype_of(x)), "set", _as_given(mode), True, wrap_negative_indices)
+        zeros = IndexUpdateRef(np.zeros(shape_of(x), np.int64), self.index)
+        counts = zeros.add(1, mode=_as_given(mode), wrap_negative_indices=wrap_negative_indices)
         return (_apply_traced if isinstance(counts, Tracer) else apply_counted)(x, func, counts)
 
-    def _array(self, values: Any) -> Any:
-        return arr(self.array)
-
-    def _factors(self, values: Any, options: dict) -> Any:
-        x = self._array(values)
+    def _factors(self, values: Any, options: UpdateOptions) -> Any:
+        x = arr(self.array)
         return IndexUpdateRef(broadcast_to(dtype_of(x).type(1), shape_of(x)), self.index).multiply(values, **options)
 
-    def _update(
-        self,
-        op: str,
-        values: Any,
-        *,
-        indices_are_sorted: bool = False,
-        unique_indices: bool = False,
-        mode: Any = None,
-        out_sharding: Any = None,
-        wrap_negative_indices: bool = True,
-    ) -> Any:
-        mode = as_mode(mode, f"at.{op}")
+    def _update(self, op: str, values: Any, options: UpdateOptions) -> Any:
+        unknown = options.keys() - UpdateOptions.__annotations__.keys()
+        if unknown:
+            told = ", ".join(UpdateOptions.__annotations__)
+            raise ArgumentError(f"[at.{op}] expected options out of {told}, got {', '.join(sorted(unknown))}.")
+        mode = as_mode(options.get("mode"), f"at.{op}")
+        wrap_negative = options.get("wrap_negative_indices", True)
         x = arr(self.array)
         values = _as_updates(op, to_array(values), x)
         mask = _abstract_mask(self.index)
         if mask is not None:
             return _update_where(op, x, values, self.index, mask)
-        i = parse_index(shape_of(x), self.index, mode, wrap_negative_indices)
-        return _put(x, i, values, op, _as_given(mode), unique_indices, wrap_negative_indices)
+        i = parse_index(shape_of(x), self.index, mode, wrap_negative)
+        return _put(x, i, values, op, _as_given(mode), options.get("unique_indices", False), wrap_negative)
 
 
 def _apply_traced(x: Any, func: Callable, counts: Any) -> Any:
