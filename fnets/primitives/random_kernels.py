@@ -7,6 +7,7 @@ counters let it hash the positions that are still wanted alone, and the numbers 
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -18,15 +19,18 @@ from fnets.primitives.threads import run_blocks
 
 _SINGLE = np.dtype("float32")
 _BLOCK = 1 << 15
+_FEW = 64  # up to here the number of calls counts, not that of operations
 _CHUNK = 1 << 17  # of one Philox stream; never changes with the number of threads, for the numbers depend on it
 
 
 # ------------------------------------------------------------------ Philox: NumPy's own generators
 
+_START = np.zeros(4, np.uint64)
+
 
 def _philox(key: np.ndarray, chunk: int = 0) -> np.random.Generator:
     """The generator of one key of four words, at the start of a chunk of its stream."""
-    counter = np.array((0, 0, chunk, 0), np.uint64)
+    counter = np.array((0, 0, chunk, 0), np.uint64) if chunk else _START
     return np.random.Generator(np.random.Philox(key=np.ascontiguousarray(key).view(np.uint64), counter=counter))
 
 
@@ -77,17 +81,28 @@ def bits(key: np.ndarray, shape: tuple[int, ...], width: int) -> np.ndarray:
 def _by_blocks(array: np.ndarray, step: Callable[[np.ndarray], None]) -> None:
     """Change an array in place, a cache-sized block at a time."""
     flat = array.reshape(-1)
+    if flat.size <= _BLOCK:
+        step(flat)
+        return
     for start in range(0, flat.size, _BLOCK):
         step(flat[start : start + _BLOCK])
 
 
+@functools.cache
+def _layout(dtype: np.dtype) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """How far random bits are shifted to fill a mantissa, the bits of 1, and 1; 0-d arrays, which ufuncs take faster than scalars."""
+    info = np.finfo(dtype)
+    one = np.ones((), dtype)
+    return np.array(info.bits - info.nmant, f"u{dtype.itemsize}"), one.view(f"u{dtype.itemsize}"), one
+
+
 def _unit(words: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """Floats in [0, 1) in the memory of random bits: they fill the mantissa of a number in [1, 2), from which 1 is taken."""
-    info = np.finfo(dtype)
-    np.right_shift(words, words.dtype.type(info.bits - info.nmant), words)
-    np.bitwise_or(words, np.ones((), dtype).view(words.dtype), words)
+    shift, one_bits, one = _layout(dtype)
+    np.right_shift(words, shift, words)
+    np.bitwise_or(words, one_bits, words)
     out = words.view(dtype)
-    return np.subtract(out, dtype.type(1), out)
+    return np.subtract(out, one, out)
 
 
 def _stretch(u: np.ndarray, low: float, high: float) -> None:
@@ -114,6 +129,53 @@ def uniform(
     return words.view(dtype)
 
 
+# ------------------------------------------------------------------ integers
+
+
+def integers(key: np.ndarray, shape: tuple[int, ...], dtype: np.dtype, low: int, span: int) -> np.ndarray:
+    """Integers in [low, low + span) of a dtype of 32 or 64 bits; span 0 stands for all of them.
+
+    (high * 2**bits + low bits) modulo the span, for two draws of as many bits as the dtype has, which hides the modulo's bias. As in
+    JAX the high bits count only where the square of 2**(bits / 2) modulo the span fits.
+    """
+    width = 8 * dtype.itemsize
+    unsigned = np.dtype(f"u{dtype.itemsize}")
+    half = (1 << width // 2) % span if span else 0
+    factor = half * half % (1 << width) % span if half else 0
+    bottom = np.array(low % (1 << width), unsigned)
+    if not factor:
+        out = bits(_split(key, 2)[1], shape, width)
+        _by_blocks(out, lambda part: np.add(_modulo(part, span), bottom, part))
+        return out.view(dtype)
+    high, out = _two_draws(key, shape, width)
+    uppers, parts, scale = high.reshape(-1), out.reshape(-1), np.array(factor, unsigned)
+    for start in range(0, parts.size, _BLOCK):
+        upper, part = uppers[start : start + _BLOCK], parts[start : start + _BLOCK]
+        np.multiply(_modulo(upper, span), scale, upper)
+        np.add(_modulo(part, span), upper, part)
+        np.add(_modulo(part, span), bottom, part)
+    return out.view(dtype)
+
+
+def _two_draws(key: np.ndarray, shape: tuple[int, ...], width: int) -> list[np.ndarray]:
+    """Bits of the two keys that a key splits into; small ones in one go."""
+    keys = split(key, (2,))
+    if math.prod(shape) > _FEW:
+        return [bits(keys[..., i, :], shape, width) for i in range(2)]
+    both, batch = bits(keys, shape, width), (slice(None),) * (key.ndim - 1)
+    return [both[(*batch, i, ...)].copy() for i in range(2)]
+
+
+def _modulo(x: np.ndarray, span: int) -> np.ndarray:
+    """x modulo the span, in place. NumPy divides by a scalar with SIMD multiplications, but takes remainders one by one."""
+    if span & (span - 1) == 0:
+        return np.bitwise_and(x, np.array(span - 1, x.dtype), x) if span else x
+    divisor = np.array(span, x.dtype)
+    multiple = np.floor_divide(x, divisor)
+    np.multiply(multiple, divisor, multiple)
+    return np.subtract(x, multiple, x)
+
+
 # ------------------------------------------------------------------ normal numbers
 
 
@@ -135,7 +197,6 @@ _FAR = np.array([-0.000200214257, 0.000100950558, 0.00134934322, -0.00367342844,
 _NEAR[1::2] *= -1  # odd powers of the mirrored variable
 _NEAR_STEPS, _FAR_STEPS = _scalars(*_NEAR), _scalars(*_FAR)
 _NEAR_RISING = _NEAR[::-1].astype(np.float32)
-_FEW = 64  # up to here one product with all powers beats two calls for each
 
 
 def _polynomial(steps: list[np.ndarray], x: np.ndarray, out: np.ndarray) -> np.ndarray:

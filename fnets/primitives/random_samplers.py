@@ -71,6 +71,11 @@ random_uniform_p = _sampler(
 random_normal_p = _sampler(
     "random_normal", lambda key, shape, dtype: kernels.normal(key, shape, dtype), lambda shape, dtype: (shape, dtype)
 )
+random_integers_p = _sampler(
+    "random_integers",
+    lambda key, shape, dtype, low, span: kernels.integers(key, shape, dtype, low, span),
+    lambda shape, dtype, low, span: (shape, dtype),
+)
 random_order_p = _sampler(
     "random_order",
     lambda key, shape, axis: kernels.order(key, shape, axis),

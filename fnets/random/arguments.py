@@ -89,8 +89,8 @@ def as_shape(shape: Any, op: str) -> tuple[int, ...]:
     if type(shape) is tuple and all([type(n) is int and n >= 0 for n in shape]):
         return shape
     try:
-        sizes = (shape,) if not isinstance(shape, (tuple, list, np.ndarray)) or np.ndim(shape) == 0 else shape
-        out = tuple([operator_index(n) for n in sizes])
+        many = isinstance(shape, (tuple, list)) or (isinstance(shape, np.ndarray) and shape.ndim)
+        out = tuple([operator_index(n) for n in (shape if many else (shape,))])
     except TypeError as error:
         if isinstance(error, FnetsError):
             raise

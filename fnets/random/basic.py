@@ -13,7 +13,6 @@ from fnets.errors import ArgumentError, DTypeError
 from fnets.primitives.base import arr, convert
 from fnets.primitives.elementwise import (
     add,
-    bitwise_and,
     clamp,
     complex_,
     div,
@@ -31,7 +30,7 @@ from fnets.primitives.elementwise import (
     select,
     sub,
 )
-from fnets.primitives.random_samplers import random_normal_p, random_uniform_p
+from fnets.primitives.random_samplers import random_integers_p, random_normal_p, random_uniform_p
 from fnets.primitives.shape import stop_gradient
 from fnets.random.arguments import (
     as_key,
@@ -226,42 +225,25 @@ def randint(key: Any, shape: Any, minval: Any, maxval: Any, dtype: Any = None) -
 def integers(key: Any, shape: tuple[int, ...], minval: Any, maxval: Any, dtype: np.dtype) -> Any:
     """Integers of checked arguments: (high * 2**bits + low) modulo the span, for two draws of as many bits as the dtype has."""
     work = dtype if dtype.itemsize >= 4 else np.dtype("int32")  # fewer bits would be visibly biased
-    unsigned, width = _UINT[work.itemsize], 8 * work.itemsize
-    key_high, key_low = subkeys(key)
-    offset = draw_bits(key_low, shape, width)
     if type(minval) is int and type(maxval) is int:
         low, span = _known_span(minval, maxval, dtype, work)
-        factor = _power_modulo(width, span)
-        if factor:
-            high = remainder(draw_bits(key_high, shape, width), unsigned.type(span))
-            offset = add(mul(high, unsigned.type(factor)), remainder(offset, unsigned.type(span)))
-        if span & (span - 1):
-            offset = remainder(offset, unsigned.type(span))
-        elif span:
-            offset = bitwise_and(offset, unsigned.type(span - 1))
-    else:
-        low, span = _span(minval, maxval, dtype, work)
-        some = select(eq(span, 0), unsigned.type(1), span)
-        factor = remainder(unsigned.type(1 << width // 2), some)
-        factor = remainder(mul(factor, factor), some)
-        high = remainder(draw_bits(key_high, shape, width), some)
-        reduced = remainder(add(mul(high, factor), remainder(offset, some)), some)
-        offset = select(eq(span, 0), offset, reduced)
-    return convert(add(low, convert(offset, work)), dtype)
+        return convert(random_integers_p.bind(key, shape=shape, dtype=work, low=low, span=span), dtype)
+    unsigned, width = _UINT[work.itemsize], 8 * work.itemsize
+    high, offset = [draw_bits(k, shape, width) for k in subkeys(key)]
+    low, span = _span(minval, maxval, dtype, work)
+    some = select(eq(span, 0), unsigned.type(1), span)
+    factor = remainder(unsigned.type(1 << width // 2), some)
+    factor = remainder(mul(factor, factor), some)
+    reduced = remainder(add(mul(remainder(high, some), factor), remainder(offset, some)), some)
+    return convert(add(low, convert(select(eq(span, 0), offset, reduced), work)), dtype)
 
 
-def _power_modulo(width: int, span: int) -> int:
-    """2**width modulo the span, in JAX's arithmetic: 0 where the square of 2**(width / 2) does not fit, and for the whole range."""
-    half = (1 << width // 2) % span if span else 0
-    return half * half % (1 << width) % span if half else 0
-
-
-def _known_span(minval: int, maxval: int, dtype: np.dtype, work: np.dtype) -> tuple[Any, int]:
-    """The lower bound in the working dtype, and how many integers there are; 0 stands for all of them."""
+def _known_span(minval: int, maxval: int, dtype: np.dtype, work: np.dtype) -> tuple[int, int]:
+    """The lower bound, and how many integers there are; 0 stands for all of the working dtype."""
     info = np.iinfo(dtype)
     low, past = max(info.min, min(minval, info.max)), max(info.min, min(maxval, info.max + 1))
     span = past - low if past > low else 1
-    return work.type(low), span if span < 1 << 8 * work.itemsize else 0
+    return low, span if span < 1 << 8 * work.itemsize else 0
 
 
 def _span(minval: Any, maxval: Any, dtype: np.dtype, work: np.dtype) -> tuple[Any, Any]:

@@ -95,6 +95,8 @@ def split(key: Any, num: int | tuple[int, ...] = 2) -> Any:
 def fold_in(key: Any, data: Any) -> Any:
     """A key that depends on a key and on an integer, such as a step's number, as `jax.random.fold_in`.
 
+    As in JAX `fold_in(key, i)` is `split(key, n)[i]`: use one of the two on a key, not both.
+
     Args:
         key: a key.
         data: an integer, of which 32 bits count; may be traced.

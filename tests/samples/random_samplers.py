@@ -75,3 +75,9 @@ SAMPLES = [
     *[Sample(r.covariance_factor_p, covariance(3, 3), wrt=(), method=m, name=m) for m in ("eigh", "svd")],
     Sample(r.lower_inverse_p, np.linalg.cholesky(covariance(2, 3, 3))),
 ]
+SAMPLES += [
+    Sample(r.random_integers_p, k, shape=shape, dtype=np.dtype(d), low=low, span=span)
+    for k in (KEY, KEYS, PHILOX)
+    for shape in ((5,), (), (0,), (100,))
+    for d, low, span in (("int32", -3, 10), ("int64", 5, 8), ("uint64", 0, 2**50 + 1), ("uint32", 0, 0))
+]
