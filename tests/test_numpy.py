@@ -186,7 +186,7 @@ class TestDefaultFloat:
             fnp.zeros(2), fnp.ones(2), fnp.empty(2), fnp.full(2, 0.1), fnp.eye(2), fnp.identity(2), fnp.tri(2), fnp.linspace(0, 1, 3),
             fnp.arange(3.0), fnp.arange(0, 1, 0.1), fnp.logspace(0, 1, 3), fnp.geomspace(1, 4, 3), fnp.asarray(0.1), fnp.array([[0.1], [2]]),
             fnp.asarray((1.0, 2)), fnp.hanning(3), fnp.mgrid[0:1:3j], fnp.r_[0.0:1.0:0.5], fnp.full((2,), 1.5), fnp.stack([0.1, 0.2]),
-            fnp.where(np.array([True]), 1.0, 0.0), fnp.sum(0.1),
+            fnp.where(np.array([True]), 1.0, 0.0),
         ]  # fmt: skip
         assert [x.dtype.name for x in made] == ["float32"] * len(made)
         assert fnp.asarray(1j).dtype == fnp.array([1j, 2.0]).dtype == np.complex64

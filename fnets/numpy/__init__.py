@@ -9,6 +9,7 @@ values the operators and methods of an `ndarray`, and `protocols` lets NumPy's o
 array([3., 3.], dtype=float32)
 """
 
+import importlib
 import sys
 from typing import Any
 
@@ -85,11 +86,16 @@ __all__ += bits.__all__
 __all__ += windows.__all__
 
 
+_SUBMODULES = ("fft", "linalg")
+
+
 def __getattr__(name: str) -> Any:
+    if name in _SUBMODULES:  # loaded when first used, so that the import stays quick
+        return importlib.import_module(f"fnets.numpy.{name}")
     if name in dtypes.EXTENDED:
         return dtypes.extended_type(name)
     raise AttributeError(f"module 'fnets.numpy' has no attribute {name!r}")
 
 
-protocols.set_functions(numpy=sys.modules[__name__])
+protocols.set_functions(sys.modules[__name__])
 tracer_methods.set_namespace(sys.modules[__name__])

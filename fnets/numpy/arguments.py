@@ -17,7 +17,7 @@ from fnets.core.avals import PYTHON_SCALARS
 from fnets.core.trace import Tracer, dtype_of, is_weak, shape_of, typeof
 from fnets.errors import ArgumentError, ConcretizationTypeError, DTypeError
 from fnets.primitives.base import arr, convert, reshape
-from fnets.primitives.elementwise import broadcast_shapes, select
+from fnets.primitives.elementwise import broadcast_shapes, mul, select
 from fnets.primitives.shape import stack
 
 _LISTS = frozenset((list, tuple))
@@ -179,15 +179,22 @@ def to_inexact(x: Any) -> Any:
     return convert(x, np.float64) if dtype_of(x).kind in "iub" else x
 
 
+def weak_inexact(x: Any) -> Any:
+    """As `to_inexact`, but Python numbers stay Python numbers (weak), as floats."""
+    if is_weak(x):
+        return mul(x, 1.0) if dtype_of(x).kind in "iub" else x
+    return to_inexact(x)
+
+
 def operands(*xs: Any) -> list:
     """Arrays; a Python number takes the dtype that it has beside the others."""
-    return promoted(*xs) if any([type(x) in _SCALARS for x in xs]) else [to_array(x) for x in xs]
+    return promoted(*xs) if any([type(x) is not np.ndarray and is_weak(x) for x in xs]) else [to_array(x) for x in xs]
 
 
 def pair(a: Any, b: Any) -> tuple[Any, Any]:
     """As `operands`, for two."""
-    if type(a) in _SCALARS or type(b) in _SCALARS:
-        a, b = promoted(a, b)
+    if type(a) is not np.ndarray and is_weak(a) or type(b) is not np.ndarray and is_weak(b):
+        return tuple(promoted(a, b))
     return (a if type(a) is np.ndarray else to_array(a)), (b if type(b) is np.ndarray else to_array(b))
 
 

@@ -12,7 +12,16 @@ import numpy as np
 
 from fnets.core.trace import Tracer, dtype_of, is_weak, typeof
 from fnets.errors import DTypeError
-from fnets.numpy.arguments import as_type, elementwise, promoted_inexact, refuse_out, to_array, to_inexact
+from fnets.numpy.arguments import (
+    as_type,
+    elementwise,
+    operand,
+    promoted_inexact,
+    refuse_out,
+    to_array,
+    to_inexact,
+    weak_inexact,
+)
 from fnets.primitives import elementwise as e
 from fnets.primitives.base import convert
 
@@ -170,7 +179,7 @@ def absolute(x: Any, /) -> Any:
 abs = absolute
 
 
-@elementwise(lambda x: e.abs(x if is_weak(x) and dtype_of(x).kind == "f" else to_inexact(x)))
+@elementwise(lambda x: e.abs(weak_inexact(x)))
 def fabs(x: Any, /) -> Any:
     """The absolute value as a float.
 
@@ -306,7 +315,7 @@ def clip(a: Any, /, min: Any = None, max: Any = None, out: Any = None, *, a_min:
     refuse_out("clip", out)
     low = a_min if min is None else min
     high = a_max if max is None else max
-    result = to_array(a)
+    result = operand(a)
     if low is not None:
         result = maximum(result, low)
     if high is not None:
@@ -374,7 +383,7 @@ def round(a: Any, decimals: int = 0, out: Any = None) -> Any:
     array([1., 2.])
     """
     refuse_out("round", out)
-    a = to_array(a)
+    a = operand(a)
     kind = dtype_of(a).kind
     if kind in "iu":
         if decimals >= 0:
@@ -401,7 +410,7 @@ def modf(x: Any, /) -> tuple[Any, Any]:
     >>> modf(np.float32(-1.5))
     (np.float32(-0.5), np.float32(-1.0))
     """
-    x = to_inexact(x)
+    x = weak_inexact(operand(x))
     whole = e.trunc(x)
     fraction = e.select(e.is_inf(x), e.fill_like(x, 0), e.sub(x, whole))
     return e.copysign(fraction, x), whole

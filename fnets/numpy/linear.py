@@ -12,7 +12,7 @@ import numpy as np
 from fnets.core.trace import dtype_of, shape_of
 from fnets.errors import ArgumentError, ShapeError
 from fnets.numpy import manipulation as m
-from fnets.numpy.arguments import as_dtype, as_type, pair, promoted, refuse_out, to_array
+from fnets.numpy.arguments import as_dtype, as_type, operand, pair, promoted, refuse_out, to_array
 from fnets.numpy.arguments import operands as as_arrays
 from fnets.primitives import diagonals
 from fnets.primitives import elementwise as e
@@ -54,7 +54,7 @@ def dot(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = 
     np.int64(11)
     """
     refuse_out("dot", out)
-    return la.dot(*pair(a, b), preferred_element_type=preferred_element_type)
+    return la.dot(operand(a), operand(b), preferred_element_type=preferred_element_type)
 
 
 def vdot(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Any:
@@ -72,7 +72,7 @@ def inner(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any 
     >>> inner(np.array([1, 2]), np.array([3, 4]))
     np.int64(11)
     """
-    return la.inner(*pair(a, b), preferred_element_type=preferred_element_type)
+    return la.inner(operand(a), operand(b), preferred_element_type=preferred_element_type)
 
 
 def outer(a: Any, b: Any, out: Any = None) -> Any:

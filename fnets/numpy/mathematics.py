@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fnets.core.trace import dtype_of, is_weak
-from fnets.numpy.arguments import elementwise, known, to_array, to_inexact
+from fnets.numpy.arguments import elementwise, known, operand, to_array, weak_inexact
 from fnets.primitives import elementwise as e
 from fnets.primitives.base import convert
 
@@ -255,7 +255,7 @@ def sinc(x: Any, /) -> Any:
     >>> sinc(np.array([0.0, 0.5]))
     array([1.        , 0.63661977])
     """
-    x = to_inexact(x)
+    x = weak_inexact(operand(x))
     y = e.mul(x, np.pi)
     small = e.lt(e.abs(y), 1e-2)
     safe = e.select(small, e.fill_like(y, 1), y)
@@ -333,7 +333,7 @@ def real_if_close(a: Any, tol: float = 100) -> Any:
     >>> real_if_close(np.array([1 + 1e-20j]))
     array([1.])
     """
-    a = to_array(a)
+    a = operand(a)
     if dtype_of(a).kind != "c":
         return a
     limit = tol * np.finfo(dtype_of(a)).eps if tol > 1 else tol
@@ -346,7 +346,7 @@ def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, ne
     >>> nan_to_num(np.array([np.nan, 1.0]))
     array([0., 1.])
     """
-    x = to_array(x)
+    x = operand(x)
     dtype = dtype_of(x)
     if dtype.kind not in "fc":
         return x

@@ -1,6 +1,6 @@
 """NumPy's own functions on traced values: `np.sin(x)`, `np.sum(x)`, `ndarray + x`, `np.add.reduce(x)` run the function of the same name here.
 
-May import the rest of `fnets.numpy`. `set_functions` is called once by `fnets.numpy/__init__` with the namespaces to look into.
+May import the rest of `fnets.numpy`. `set_functions` is called once by `fnets.numpy/__init__`.
 """
 
 from __future__ import annotations
@@ -210,21 +210,19 @@ def _call(self: Any, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) 
 
 # ------------------------------------------------------------------ functions
 
-_namespaces: dict[str, Any] = {}
+_namespace: list = [None]
 _functions: dict[Callable, Callable | None] = {}
 
 
-def set_functions(**namespaces: Any) -> None:
-    """Which module answers for which of NumPy's: `numpy=fnets.numpy, linalg=..., fft=...`."""
-    _namespaces.update(namespaces)
+def set_functions(module: Any) -> None:
+    """Which module answers for NumPy; its `linalg` and `fft` answer for those."""
+    _namespace[0] = module
 
 
 def _lookup(func: Callable) -> Callable | None:
-    module = func.__module__.removeprefix("numpy").removeprefix(".").split(".")[0] or "numpy"
-    if module == "lib":
-        module = "numpy"
-    name = func.__name__
-    found = getattr(_namespaces.get(module), name, None)
+    home = func.__module__.removeprefix("numpy").removeprefix(".").split(".")[0]
+    module = _namespace[0] if home in ("", "lib") else getattr(_namespace[0], home, None)
+    found = getattr(module, func.__name__, None)
     return None if found is func else found
 
 

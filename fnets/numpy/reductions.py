@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from fnets.core.trace import Tracer, dtype_of, shape_of
+from fnets.core.trace import Tracer, dtype_of, is_weak, shape_of
 from fnets.errors import ArgumentError, ShapeError
 from fnets.numpy.arguments import as_dtype, as_type, fill_where, flat, refuse_out, result_dtype, to_array
 from fnets.primitives import cumulative, softmax
@@ -49,6 +49,11 @@ def prepared(op: str, a: Any, out: Any = None, dtype: Any = None, where: Any = N
     if dtype is not None:
         x = convert(x, as_dtype(dtype))
     return x if where is None or where is True else fill_where(where, x, neutral)
+
+
+def is_lone(a: Any, *options: Any) -> bool:
+    """True for a Python number (or what is traced for one) without any option: its sum and the like are that number, still weak."""
+    return is_weak(a) and options.count(None) == len(options)
 
 
 def finished(y: Any, shape: tuple[int, ...], axes: tuple[int, ...], keepdims: bool) -> Any:
@@ -98,6 +103,8 @@ def sum(
     >>> sum(np.array([[1, 5], [3, 2]]), axis=1)
     array([6, 5])
     """
+    if type(a) is not _ndarray and is_lone(a, axis, dtype, out, initial, where):
+        return e.add(a, 0)
     x = a if type(a) is _ndarray else to_array(a)
     if out is not None or dtype is not None or where is not None:
         x = prepared("sum", x, out, dtype, where, 0)
@@ -125,6 +132,8 @@ def prod(
     >>> prod(np.array([[1, 5], [3, 2]]), axis=1)
     array([5, 6])
     """
+    if type(a) is not _ndarray and is_lone(a, axis, dtype, out, initial, where):
+        return e.mul(a, 1)
     x = prepared("prod", a, out, dtype, where, 1)
     axes = as_axes(axis, x.ndim, "prod")
     y = r.reduce_prod_p.bind(x, axes=axes) if axes else convert(x, sum_dtype(x.dtype))
@@ -150,6 +159,8 @@ def mean(
     >>> mean(np.array([[1, 2], [3, 5]]), axis=1)
     array([1.5, 4. ])
     """
+    if type(a) is not _ndarray and is_lone(a, axis, dtype, out, where):
+        return e.div(a, 1)
     x = a if type(a) is _ndarray else to_array(a)
     if out is not None or dtype is not None or x.dtype.kind in "iub":
         x = prepared("mean", x, out, np.float64 if dtype is None else dtype)
@@ -311,6 +322,8 @@ def logsumexp(a: Any, axis: Axis = None, out: Any = None, keepdims: bool = False
 def _extreme(
     op: str, prim: Any, pair: Callable, a: Any, axis: Axis, out: Any, keepdims: bool, initial: Any, where: Any
 ) -> Any:
+    if type(a) is not _ndarray and is_lone(a, axis, out, initial, where):
+        return a
     x = a if type(a) is _ndarray else to_array(a)
     if out is not None:
         refuse_out(op, out)

@@ -43,10 +43,11 @@ def where(condition: Any, x: Any = None, y: Any = None, /, *, size: int | None =
         return nonzero(condition, size=size, fill_value=fill_value)
     if x is None or y is None:
         raise ArgumentError("[where] expected both x and y, or neither, got one of them.")
-    condition = condition if type(condition) is np.ndarray else to_array(condition)
-    x, y = operand(x), operand(y)
-    if condition.dtype.kind != "b":
+    condition, x, y = operand(condition), operand(x), operand(y)
+    if dtype_of(condition).kind != "b":
         condition = e.ne(condition, 0)
+    if is_weak(condition):
+        return e.select(condition, x, y)
     if type(x) is not np.ndarray and type(y) is not np.ndarray and is_weak(x) and is_weak(y):
         dtype = result_dtype(x, y)
         x, y = convert(x, dtype), convert(y, dtype)
