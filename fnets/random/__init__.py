@@ -28,7 +28,7 @@ from fnets.random.continuous import (
 )
 from fnets.random.counts import binomial, geometric, multinomial, poisson
 from fnets.random.gammas import ball, beta, chisquare, dirichlet, f, gamma, generalized_normal, loggamma, t
-from fnets.random.keys import PRNGKey, clone, fold_in, key, key_data, key_impl, split, wrap_key_data
+from fnets.random.keys import PRNGKey, SeedOverflowError, clone, fold_in, key, key_data, key_impl, split, wrap_key_data
 from fnets.random.matrices import multivariate_normal, orthogonal
 from fnets.random.orders import categorical, choice, permutation
 from fnets.random.reuse import KeyReuseError, check_key_reuse
@@ -36,6 +36,7 @@ from fnets.random.reuse import KeyReuseError, check_key_reuse
 __all__ = [
     "KeyReuseError",
     "PRNGKey",
+    "SeedOverflowError",
     "ball",
     "bernoulli",
     "beta",

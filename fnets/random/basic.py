@@ -9,7 +9,7 @@ import numpy as np
 
 from fnets.config import default_float
 from fnets.core.trace import dtype_of
-from fnets.errors import ArgumentError, DTypeError
+from fnets.errors import ArgumentError
 from fnets.primitives.base import arr, convert
 from fnets.primitives.elementwise import (
     add,
@@ -59,7 +59,7 @@ def bits(key: Any, shape: Any = (), dtype: Any = None) -> Any:
         dtype: uint8, uint16, uint32 or uint64; by default uint64 where the default float is float64, else uint32, as in JAX.
 
     Raises:
-        DTypeError: dtype is not an unsigned integer.
+        ArgumentError: dtype is not an unsigned integer.
 
     >>> from fnets import random
     >>> random.bits(random.key(0), (2,))
@@ -72,7 +72,9 @@ def bits(key: Any, shape: Any = (), dtype: Any = None) -> Any:
         dtype = int_dtype(dtype, "bits")
         width = dtype.itemsize
         if dtype.kind != "u":
-            raise DTypeError(f"[random.bits] expected an unsigned integer dtype, got {dtype.name}. Use dtype='uint32'.")
+            raise ArgumentError(
+                f"[random.bits] expected an unsigned integer dtype, got {dtype.name}. Use dtype='uint32'."
+            )
     return draw_bits(key, as_shape(shape, "bits"), 8 * width)
 
 
@@ -104,7 +106,7 @@ def uniform(key: Any, shape: Any = (), dtype: Any = None, minval: Any = 0.0, max
         maxval: the upper bound, exclusive up to rounding; differentiable.
 
     Raises:
-        DTypeError: dtype is not a float.
+        ArgumentError: dtype is not a float.
         ShapeError: a bound does not broadcast to the shape.
 
     >>> from fnets import random
@@ -125,7 +127,7 @@ def normal(key: Any, shape: Any = (), dtype: Any = None) -> Any:
         dtype: a float or complex dtype; the default float if None. Complex numbers have variance 1.
 
     Raises:
-        DTypeError: dtype is neither float nor complex.
+        ArgumentError: dtype is neither float nor complex.
 
     >>> from fnets import random
     >>> random.normal(random.key(0), (2,)).round(3)
@@ -155,7 +157,7 @@ def truncated_normal(key: Any, lower: Any, upper: Any, shape: Any = None, dtype:
         dtype: a float dtype; the default float if None.
 
     Raises:
-        DTypeError: dtype is not a float.
+        ArgumentError: dtype is not a float.
         ShapeError: a bound does not broadcast to the shape.
 
     >>> from fnets import random
@@ -210,7 +212,7 @@ def randint(key: Any, shape: Any, minval: Any, maxval: Any, dtype: Any = None) -
         dtype: an integer dtype; int64 if None.
 
     Raises:
-        DTypeError: dtype is not an integer.
+        ArgumentError: dtype is not an integer.
         ShapeError: a bound does not broadcast to the shape.
 
     >>> from fnets import random

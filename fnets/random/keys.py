@@ -12,6 +12,17 @@ from fnets.primitives.shape import concatenate
 from fnets.random import reuse
 from fnets.random.arguments import as_key, as_keys, as_shape, one_key, split_key
 
+
+class SeedOverflowError(ArgumentError, OverflowError):
+    """A Python integer that is folded into a key, or makes one, does not fit.
+
+    Wrong: `key(2**64)`. Right: `key(2**64 % 2**63)`.
+
+    >>> issubclass(SeedOverflowError, OverflowError)
+    True
+    """
+
+
 _WORDS = {None: 2, "threefry2x32": 2, "rbg": 4, "philox": 4}
 
 
@@ -38,7 +49,8 @@ def key(seed: Any, *, impl: str | None = None, dtype: str | None = None) -> Any:
     Raises:
         DTypeError: the seed is not an integer.
         ShapeError: the seed is not a scalar.
-        ArgumentError: the seed does not fit 64 bits, or an unknown impl.
+        SeedOverflowError: the seed does not fit 64 bits.
+        ArgumentError: an unknown impl.
 
     >>> key(42)
     array([ 0, 42], dtype=uint32)
@@ -67,7 +79,7 @@ def _key(seed: Any, words: int, op: str) -> Any:
                 f"[random.{op}] expected one integer seed, got an array of shape {shape}. Use fnets.vmap(fnets.random.{op})(seeds)."
             )
     elif not -(2**63) <= seed < 2**63:
-        raise ArgumentError(f"[random.{op}] expected a seed of at most 64 bits, got {seed}. Take seed % 2**63.")
+        raise SeedOverflowError(f"[random.{op}] expected a seed of at most 64 bits, got {seed}. Take seed % 2**63.")
     half = random_seed(seed)
     return half if words == 2 else concatenate([half, half])
 
@@ -102,7 +114,8 @@ def fold_in(key: Any, data: Any) -> Any:
         data: an integer, of which 32 bits count; may be traced.
 
     Raises:
-        ArgumentError: not a key, or a Python integer that is negative or does not fit 32 bits.
+        ArgumentError: not a key.
+        SeedOverflowError: a Python integer that is negative or does not fit 32 bits.
         DTypeError: data that is not an integer.
         ShapeError: data that is not a scalar.
 
@@ -121,7 +134,9 @@ def fold_in(key: Any, data: Any) -> Any:
                 "Use fnets.vmap(fnets.random.fold_in, (None, 0))(key, data)."
             )
     elif not 0 <= data < 2**32:
-        raise ArgumentError(f"[random.fold_in] expected an integer from 0 to 2**32 - 1, got {data}. Take data % 2**32.")
+        raise SeedOverflowError(
+            f"[random.fold_in] expected an integer from 0 to 2**32 - 1, got {data}. Take data % 2**32."
+        )
     if key.shape == (2,):
         return random_fold_in(key, data)
     return reshape(random_fold_in(reshape(key, (2, 2)), data), (4,))

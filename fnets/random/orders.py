@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from fnets.config import default_float
-from fnets.core.trace import dtype_of, shape_of
-from fnets.errors import ArgumentError, ShapeError
+from fnets.core.trace import Tracer, dtype_of, shape_of
+from fnets.errors import ArgumentError, ConcretizationTypeError, ShapeError
 from fnets.primitives.base import arr, as_axis, convert, reshape
 from fnets.primitives.cumulative import cumsum
 from fnets.primitives.elementwise import add, log, mul, sub
@@ -59,6 +59,9 @@ def _length(x: Any, op: str, name: str) -> int:
         raise ArgumentError(
             f"[random.{op}] expected {name} to be an integer or an array with axes, got a scalar of dtype {dtype_of(x).name}."
         )
+    if isinstance(x, Tracer):
+        fix = f"The number {name} decides the result's shape: make it static with static_argnums."
+        x = x._value_for(ConcretizationTypeError, f"random.{op}", fix)
     n = operator_index(x)
     if n < 0:
         raise ArgumentError(f"[random.{op}] expected {name} to be a non-negative integer, got {n}.")
