@@ -539,7 +539,7 @@ case("isscalar", 2.0, jit=False)
 
 # names that are types, constants, modules' own machinery, or tested elsewhere
 ELSEWHERE = {
-    "Array",
+    "Array", "__array_namespace_info__",
     "finfo",
     "iinfo",
     "ComplexWarning",

@@ -10,6 +10,7 @@ array([3., 3.], dtype=float32)
 """
 
 import importlib
+import importlib.util
 import sys
 from typing import Any
 
@@ -45,6 +46,7 @@ from fnets.numpy.calculus import *  # noqa: F403
 from fnets.numpy.comparing import *  # noqa: F403
 from fnets.numpy.creation import *  # noqa: F403
 from fnets.numpy.dtypes import *  # noqa: F403
+from fnets.numpy.dtypes import __array_namespace_info__
 from fnets.numpy.files import *  # noqa: F403
 from fnets.numpy.functional import *  # noqa: F403
 from fnets.numpy.index_tricks import *  # noqa: F403
@@ -62,7 +64,7 @@ from fnets.numpy.sorting import *  # noqa: F403
 from fnets.numpy.statistics import *  # noqa: F403
 from fnets.numpy.windows import *  # noqa: F403
 
-__all__ = ["Array", "at", "put_along_axis", "take", "take_along_axis"]
+__all__ = ["Array", "__array_namespace_info__", "at", "put_along_axis", "take", "take_along_axis"]
 __all__ += arithmetic.__all__
 __all__ += creation.__all__
 __all__ += dtypes.__all__
@@ -86,7 +88,7 @@ __all__ += bits.__all__
 __all__ += windows.__all__
 
 
-_SUBMODULES = ("fft", "linalg")
+_SUBMODULES = [n for n in ("fft", "linalg") if importlib.util.find_spec(f"fnets.numpy.{n}")]
 
 
 def __getattr__(name: str) -> Any:

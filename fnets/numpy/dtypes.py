@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from fnets.config import default_complex, default_float
 from fnets.core.trace import Tracer, dtype_of, shape_of
 from fnets.errors import DTypeError
 from fnets.numpy.arguments import as_dtype, item_type, to_array
@@ -270,3 +271,46 @@ def iterable(y: Any) -> bool:
     if isinstance(y, Tracer):
         return y.ndim > 0
     return np.iterable(y)
+
+
+class NamespaceInfo:
+    """What the array API's `__array_namespace_info__` returns: devices, dtypes and capabilities of this module.
+
+    >>> __array_namespace_info__().default_dtypes()["integral"]
+    dtype('int64')
+    """
+
+    def capabilities(self) -> dict[str, Any]:
+        """Boolean indexing and shapes that depend on data exist; so they do outside of `jit`."""
+        return {"boolean indexing": True, "data-dependent shapes": True, "max dimensions": 64}
+
+    def default_device(self) -> str:
+        """The one device."""
+        return "cpu"
+
+    def devices(self) -> list[str]:
+        """All devices."""
+        return ["cpu"]
+
+    def default_dtypes(self, *, device: Any = None) -> dict[str, np.dtype]:
+        """The dtypes of arrays made from Python numbers."""
+        integral = np.dtype(np.int64)
+        return {
+            "real floating": default_float(),
+            "complex floating": default_complex(),
+            "integral": integral,
+            "indexing": integral,
+        }
+
+    def dtypes(self, *, device: Any = None, kind: Any = None) -> dict[str, np.dtype]:
+        """The array API's dtypes, of one kind or all."""
+        return np.__array_namespace_info__().dtypes(kind=kind)
+
+
+def __array_namespace_info__() -> NamespaceInfo:
+    """Devices, dtypes and capabilities of this module, as the array API asks for them.
+
+    >>> __array_namespace_info__().devices()
+    ['cpu']
+    """
+    return NamespaceInfo()
