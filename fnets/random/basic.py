@@ -204,6 +204,8 @@ def bernoulli(key: Any, p: Any = 0.5, shape: Any = None, mode: str = "low") -> A
 def randint(key: Any, shape: Any, minval: Any, maxval: Any, dtype: Any = None) -> Any:
     """Integers in [minval, maxval), equal to `jax.random.randint` of the same dtype.
 
+    The dtype decides the numbers: a script that runs JAX in its 32-bit mode finds its own again with dtype="int32".
+
     Args:
         key: a key.
         shape: the shape to draw.

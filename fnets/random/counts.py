@@ -30,6 +30,8 @@ from fnets.random.basic import scaled_uniform
 def poisson(key: Any, lam: Any, shape: Any = None, dtype: Any = None) -> Any:
     """Counts k of probability lam**k exp(-lam) / k!, as `jax.random.poisson`.
 
+    JAX's counts, but where the rounding of float32 decides whether a draw is accepted: often for rates above 1e4, rarely below.
+
     Args:
         key: a key.
         lam: the rate, not negative, broadcast to the shape; taken as float32. A rate of nan gives -1.
