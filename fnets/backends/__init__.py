@@ -64,10 +64,38 @@ def check_backend(name: str) -> None:
         )
 
 
+def memory_root(x: np.ndarray) -> int:
+    """The identity of the array that owns an array's memory.
+
+    >>> x = np.arange(6)
+    >>> memory_root(x[2:].reshape(2, 2)) == memory_root(x)
+    True
+    """
+    while x.base is not None and isinstance(x.base, np.ndarray):
+        x = x.base
+    return id(x)
+
+
+def _with_safe_donation(run: Callable[..., list], donated: tuple[int, ...]) -> Callable[..., list]:
+    """Copies donated arrays that must not be written to: read-only ones, and those whose memory another argument shares."""
+
+    def guarded(*args: Any) -> list:
+        roots = [memory_root(a) if type(a) is np.ndarray else None for a in args]
+        safe = list(args)
+        for k in donated:
+            if roots[k] is not None and (not args[k].flags.writeable or roots.count(roots[k]) > 1):
+                safe[k] = args[k].copy()
+        return run(*safe)
+
+    guarded.source = getattr(run, "source", None)  # type: ignore[attr-defined]
+    return guarded
+
+
 @weak_memo
 def _compiled(jaxpr: Jaxpr, backend: str, own_outputs: bool, donated: tuple[int, ...]) -> Callable:
     check_backend(backend)
-    return _backends[backend](jaxpr, own_outputs, donated)
+    run = _backends[backend](jaxpr, own_outputs, donated)
+    return _with_safe_donation(run, donated) if donated else run
 
 
 def compiled(

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from fnets import config, tree
+from fnets.backends import memory_root
 from fnets.core import nonfinite
 from fnets.core.avals import PYTHON_SCALARS, ShapedArray, is_float
 from fnets.core.check import check_jaxpr
@@ -166,12 +167,6 @@ def backward(roots: Sequence[Any], cts: Sequence[Any], consume: bool) -> dict:
             node.pull, node.parents = None, ()
 
 
-def _root_of(x: np.ndarray) -> int:
-    while x.base is not None and isinstance(x.base, np.ndarray):
-        x = x.base
-    return id(x)
-
-
 class Tape:
     """What a differentiated run leaves behind: its leaves and the roots of its outputs."""
 
@@ -195,13 +190,13 @@ class Tape:
     def pull_arrays(self, cts: Sequence[Any], consume: bool = False) -> list[Any]:
         """As `pull`, at the user's edge: zeros for None, the leaf's dtype, and memory that nobody else holds."""
         back = self.pull(cts, consume)
-        taken = {_root_of(c) for c in cts if type(c) is np.ndarray}
+        taken = {memory_root(c) for c in cts if type(c) is np.ndarray}
         for i, (value, ct) in enumerate(zip(self.values, back)):
             if type(ct) is not np.ndarray or type(value) in PYTHON_SCALARS or ct.dtype != dtype_of(value):
                 ct = back[i] = _at_edge(ct, value)
                 if type(ct) is not np.ndarray:
                     continue
-            root = _root_of(ct)
+            root = memory_root(ct)
             if root in taken or not ct.flags.writeable:
                 back[i] = ct.copy()
             else:

@@ -1,0 +1,288 @@
+"""What a jaxpr costs before it runs: floating-point operations, bytes moved, memory in use. May import core, numpy_codegen.
+
+Operations are counted by the textbook (a multiply and an add are two, a function such as exp is one), bytes as every operand read and every
+result written once. A primitive of a third party says its count in `prim.rules["flops"](eqn) -> int`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from fnets.backends.numpy_codegen import Codegen
+from fnets.core.avals import ShapedArray
+from fnets.core.ir import Atom, Eqn, Jaxpr, Var, sub_jaxprs
+from fnets.source import describe_location
+
+# ------------------------------------------------------------------ operations of one equation
+
+_FREE = {
+    "convert_element_type", "copy", "stop_gradient", "name", "optimization_barrier", "concatenate", "pad", "gather", "getitem",
+    "dynamic_slice", "dynamic_update_slice", "place", "select", "debug_callback", "io_callback", "pure_callback", "complex", "conj",
+}  # fmt: skip
+
+
+def _contraction(e: Eqn) -> int:
+    (contracted, _), _ = e.params["dimension_numbers"]
+    return 2 * _size(e.outvars[0]) * math.prod(e.invars[0].aval.shape[i] for i in contracted)
+
+
+def _conv(y: Atom, w: Atom) -> int:
+    return 2 * _size(y) * _size(w) // max(w.aval.shape[0], 1)
+
+
+def _per_element(n: float, of: int = 0) -> Callable[[Eqn], int]:
+    return lambda e: int(n * _size(e.invars[of]))
+
+
+def _sorting(e: Eqn) -> int:
+    a = max([v.aval for v in e.invars], key=lambda a: a.size)
+    return int(a.size * math.log2(max(a.shape[-1] if a.shape else 1, 2)))
+
+
+def _cubic(n: float) -> Callable[[Eqn], int]:
+    return lambda e: int(n * _size(e.invars[0]) * e.invars[0].aval.shape[-1])
+
+
+_FLOPS: dict[str, Callable[[Eqn], int]] = {
+    "dot_general": _contraction,
+    "conv": lambda e: _conv(e.outvars[0], e.invars[1]),
+    "conv_input_grad": lambda e: _conv(e.invars[0], e.invars[1]),
+    "conv_weight_grad": lambda e: _conv(e.invars[1], e.outvars[0]),
+    "softmax": _per_element(5),
+    "log_softmax": _per_element(5),
+    "logsumexp": _per_element(4),
+    "linear_recurrence": _per_element(2),
+    "scatter": lambda e: _size(e.invars[-1]),
+    "gather_transpose": _per_element(1),
+    "sort": _sorting,
+    "argsort": _sorting,
+    "lexsort": _sorting,
+    "top_k_indices": _sorting,
+    "cholesky": _cubic(1 / 3),
+    "lu": _cubic(2 / 3),
+    "qr": _cubic(4 / 3),
+    "svd": _cubic(14),
+    "eigh": _cubic(9),
+    "solve": _cubic(2 / 3),
+    "triangular_solve": lambda e: _size(e.outvars[0]) * e.invars[0].aval.shape[-1],
+}
+_TRANSCENDENTAL = {
+    "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "tanh",
+    "asinh", "acosh", "atanh", "erf", "erfc", "erf_inv", "lgamma", "digamma", "logistic", "softplus", "logaddexp", "pow", "sqrt", "rsqrt", "cbrt",
+    "zeta", "hypot",
+}  # fmt: skip
+
+
+def _size(v: Atom) -> int:
+    return v.aval.size
+
+
+def flops_of(e: Eqn) -> int:
+    """Floating-point operations of one equation that has no jaxpr inside."""
+    rule = e.prim.rules.get("flops") or _FLOPS.get(e.prim.name)
+    if rule is not None:
+        return rule(e)
+    if e.prim.name in _FREE or e.prim.kind == "view" or not e.outvars:
+        return 0
+    if e.prim.kind == "reduce" or e.prim.name.startswith("cum"):
+        return _size(e.invars[0])
+    return max([_size(v) for v in e.outvars])
+
+
+_TOUCHES_RESULT_ONLY = {"gather", "getitem", "dynamic_slice"}
+
+
+def bytes_of(e: Eqn) -> int:
+    """Bytes read and written by one equation that has no jaxpr inside; views move nothing."""
+    if e.prim.kind == "view" and e.prim.name != "getitem":
+        return 0
+    written = sum([v.aval.nbytes for v in e.outvars])
+    if e.prim.name in _TOUCHES_RESULT_ONLY:
+        return 2 * written
+    return written + sum([v.aval.nbytes for v in e.invars if type(v) is Var])
+
+
+# ------------------------------------------------------------------ a whole program
+
+
+class EqnCost(NamedTuple):
+    """The cost of one equation: of all its trips, if it is inside of a loop. `known` is False where the number of trips is not."""
+
+    eqn: Eqn
+    depth: int
+    flops: int
+    transcendentals: int
+    bytes: int
+    trips: int
+    known: bool
+    where: Any
+
+
+def _inside(e: Eqn) -> tuple[list[Jaxpr], int, bool]:
+    """The jaxprs of an equation, how often each runs, and whether that is known."""
+    jaxprs = list(sub_jaxprs(e.params))
+    if e.prim.name == "while":
+        return jaxprs, 1, False
+    return jaxprs, e.params.get("length", 1) if e.prim.name == "scan" else 1, True
+
+
+def equation_costs(jaxpr: Jaxpr, trips: int = 1, known: bool = True, depth: int = 0) -> Iterator[EqnCost]:
+    """The equations in order, each before those inside of it, with the total of all trips.
+
+    Of several branches the most expensive one counts.
+    """
+    for e in jaxpr.eqns:
+        jaxprs, times, told = _inside(e)
+        if not jaxprs:
+            flops = flops_of(e)
+            slow = flops if e.prim.name in _TRANSCENDENTAL else 0
+            yield EqnCost(e, depth, trips * flops, trips * slow, trips * bytes_of(e), trips, known, e.where)
+            continue
+        parts = [list(equation_costs(j, trips * times, known and told, depth + 1)) for j in jaxprs]
+        tops = [[c for c in part if c.depth == depth + 1] for part in parts]
+        totals = [tuple(sum(c[k] for c in top) for k in (2, 3, 4)) for top in tops]
+        if e.prim.kind == "branch":
+            worst = max(range(len(totals)), key=totals.__getitem__)
+            parts, totals = [parts[worst]], [totals[worst]]
+        flops, slow, moved = (sum(t[k] for t in totals) for k in range(3))
+        yield EqnCost(e, depth, flops, slow, moved, trips, known and told, e.where)
+        for part in parts:
+            yield from part
+
+
+class Held(NamedTuple):
+    """An array in memory: its type, bytes, what made it (a primitive's name, "argument i" or "constant"), and the user's line."""
+
+    aval: ShapedArray
+    nbytes: int
+    origin: str
+    where: Any
+
+
+class Memory(NamedTuple):
+    """Memory by liveness: arguments and constants, the highest total, and what is held then."""
+
+    arguments: int
+    constants: int
+    peak: int
+    held: list[Held]
+    at: Eqn | None
+
+
+class _Liveness:
+    """Replays a jaxpr, keeping the set of arrays that are in memory."""
+
+    def __init__(self, jaxpr: Jaxpr, donated: tuple[int, ...] = ()):
+        self.codegen = Codegen(jaxpr, donated)
+        self.owner: dict[Var, Var] = {}  # a view's memory is its owner's
+        self.packed: set[Var] = set()  # contiguous: reshaping makes a view
+        self.held: dict[Var, Held] = {}
+        self.until: dict[Var, int] = {}
+        end = len(jaxpr.eqns)
+        for vs, kind in ((jaxpr.constvars, "constant"), (jaxpr.invars, "argument")):
+            for i, v in enumerate(vs):
+                self.owner[v] = v
+                self.packed.add(v)
+                self.until[v] = end + 1  # the caller holds it
+                self.held[v] = Held(v.aval, v.aval.nbytes, f"{kind} {i}", None)
+
+    @property
+    def total(self) -> int:
+        return sum([h.nbytes for h in self.held.values()])
+
+    def shares(self, e: Eqn) -> bool:
+        if type(e.invars[0] if e.invars else None) is not Var:
+            return False
+        if e.prim.name == "reshape":
+            return e.invars[0] in self.packed
+        return e.prim.kind == "view" or e.prim.name in ("stop_gradient", "name", "optimization_barrier")
+
+    def step(self, i: int, e: Eqn) -> None:
+        """Take equation i's results into memory."""
+        reused = self.codegen.reusable(i, e) if e.prim.fresh and e.prim.kind == "elementwise" else None
+        shares = self.shares(e)
+        for k, v in enumerate(e.outvars):
+            if shares:
+                source = e.invars[k if e.prim.multi else 0]
+                self.owner[v] = self.owner[source] if type(source) is Var else v
+            else:
+                operands = {self.codegen.names.get(x): x for x in e.invars if type(x) is Var}
+                self.owner[v] = self.owner[operands[reused]] if reused else v
+                self.held[self.owner[v]] = Held(v.aval, v.aval.nbytes, e.prim.name, e.where)
+            if not shares or e.prim.name == "reshape":
+                self.packed.add(v)
+            used = self.codegen.last_use.get(v, i)
+            self.until[self.owner[v]] = max(self.until.get(self.owner[v], -1), used)
+
+    def drop(self, i: int) -> None:
+        for v in [v for v in self.held if self.until.get(v, -1) <= i]:
+            del self.held[v]
+
+
+def memory_of(jaxpr: Jaxpr, donated: tuple[int, ...] = ()) -> Memory:
+    """The highest amount of memory that a jaxpr's arrays take together, and which arrays those are.
+
+    What a kernel allocates for itself while it runs is not counted; a loop's or branch's own arrays are.
+    """
+    live = _Liveness(jaxpr, donated)
+    arguments, constants = (sum([v.aval.nbytes for v in vs]) for vs in (jaxpr.invars, jaxpr.constvars))
+    peak, held, at = live.total, list(live.held.values()), None
+    for i, e in enumerate(jaxpr.eqns):
+        live.step(i, e)
+        inner = [memory_of(j) for j in sub_jaxprs(e.params)]
+        extra = max([m.peak - m.arguments for m in inner], default=0)
+        if live.total + extra > peak:
+            peak, held, at = live.total + extra, list(live.held.values()), e
+            for m in inner:
+                if m.peak - m.arguments == extra:
+                    held += [h for h in m.held if not h.origin.startswith("argument")]
+                    break
+        live.drop(i)
+    return Memory(arguments, constants, peak, held, at)
+
+
+def si(number: float, unit: str = "") -> str:
+    """A number with three figures and a prefix.
+
+    >>> si(1234567, "B"), si(0)
+    ('1.23 MB', '0 ')
+    """
+    for power, prefix in ((12, "T"), (9, "G"), (6, "M"), (3, "k")):
+        if abs(number) >= 10**power:
+            return f"{number / 10**power:.3g} {prefix}{unit}"
+    return f"{number:.3g} {unit}"
+
+
+class CostAnalysis(dict):
+    """Totals by JAX's names (`flops`, `transcendentals`, `bytes accessed`) and `peak memory`; `.equations` has them one by one, and it prints as a table."""
+
+    def __init__(self, jaxpr: Jaxpr, donated: tuple[int, ...] = ()):
+        self.equations = list(equation_costs(jaxpr))
+        self.memory = memory_of(jaxpr, donated)
+        top = [c for c in self.equations if c.depth == 0]
+        super().__init__(
+            {
+                "flops": float(sum([c.flops for c in top])),
+                "transcendentals": float(sum([c.transcendentals for c in top])),
+                "bytes accessed": float(sum([c.bytes for c in top])),
+                "peak memory": float(self.memory.peak),
+            }
+        )
+
+    def __str__(self) -> str:
+        lines = [f"{'primitive':24} {'flops':>10} {'bytes':>10} {'trips':>7}  result, line"]
+        for c in self.equations:
+            name = "  " * c.depth + c.eqn.prim.name
+            trips = str(c.trips) if c.known else f">={c.trips}"
+            types = " ".join(v.aval.str_short() for v in c.eqn.outvars)
+            lines.append(
+                f"{name:24} {si(c.flops):>10} {si(c.bytes, 'B'):>10} {trips:>7}  {types}  {describe_location(c.where)}"
+            )
+        lines.append(
+            f"total: {si(self['flops'])}flop, {si(self['bytes accessed'], 'B')} moved, at most {si(self['peak memory'], 'B')} in use"
+        )
+        return "\n".join(lines)
+
+    __repr__ = __str__
