@@ -133,7 +133,7 @@ def dot_product_attention(
         mask = _grouped(_four_axes(mask), groups)
     counted = _mask(shape_of(logits), mask, is_causal, local_window_size, query_seq_lengths, key_value_seq_lengths)
     if counted is not None:  # a large number instead of infinity: a row that is masked as a whole stays finite
-        logits = ew.select(counted, logits, wide.type(-0.7 * float(np.finfo(wide).max)))
+        logits = ew.select(counted, logits, wide.type(-1e-3 * math.sqrt(np.finfo(wide).max)))
     weights = convert(primitives.softmax(logits, -1), dtype)
     out = fnp.einsum("bkgts,bskh->btkgh", weights, value)
     if query_seq_lengths is not None:

@@ -65,6 +65,8 @@ def clip_by_global_norm(max_norm: Any) -> GradientTransformation:
         limit = fnp.reshape(max_norm, ()) if shape_of(max_norm) else max_norm
         small = fnp.less(norm, limit)
 
+        norm = fnp.where(small, 1.0, norm)  # the branch that isn't taken must not divide by zero
+
         def shrink(u: Any) -> Any:
             return fnp.where(small, u, fnp.multiply(fnp.divide(u, like(norm, u)), like(limit, u)))
 
@@ -104,8 +106,9 @@ def per_example_global_norm_clip(grads: Updates, l2_norm_clip: Any) -> tuple[Upd
     """
     _check_batch("per_example_global_norm_clip", grads)
     norms = vmap(otu.norm)(grads)
-    # an example whose gradient is zero has nothing to clip: its quotient is inf or nan
-    factors = fnp.minimum(fnp.where(fnp.equal(norms, 0), 1.0, fnp.divide(like(l2_norm_clip, norms), norms)), 1.0)
+    # an example whose gradient is zero has nothing to clip
+    below = fnp.where(fnp.equal(norms, 0), 1.0, norms)
+    factors = fnp.where(fnp.equal(norms, 0), 1.0, fnp.minimum(fnp.divide(like(l2_norm_clip, norms), below), 1.0))
     return tree.map(lambda g: fnp.tensordot(like(factors, g), g, 1), grads), fnp.sum(fnp.less(factors, 1.0))
 
 
