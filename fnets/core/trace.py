@@ -131,7 +131,8 @@ class Tracer:
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
         raise TracerArrayConversionError(
             f"[array] expected an ordinary array, got {self._told()}. NumPy functions such as np.sin(x) and np.sum(x) trace by themselves; "
-            "to put it into an array use fnets.numpy.stack/concatenate, or a = fnets.numpy.at(a)[i].set(x) instead of a[i] = x."
+            "to put it into an array use fnets.numpy.stack/concatenate, or a = fnets.numpy.at(a)[i].set(x) instead of a[i] = x; to index an "
+            "ordinary array by it use fnets.numpy.take(a, i) or fnets.numpy.at(a)[i].get()."
         )
 
     __hash__ = None  # type: ignore[assignment]

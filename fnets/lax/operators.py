@@ -370,9 +370,11 @@ def empty(shape: Any, dtype: Any = None) -> np.ndarray:
 
 
 def dtype(x: Any) -> np.dtype:
-    """The dtype of an array or scalar.
+    """The dtype of an array or scalar; a dtype or scalar type stands for itself.
 
     >>> dtype(np.float32(1))
     dtype('float32')
     """
-    return dtype_of(arr(x))
+    if isinstance(x, (type, str, np.dtype)):
+        return np.dtype(x)
+    return np.dtype(x) if isinstance(x, (type, np.dtype, str)) else dtype_of(arr(x))

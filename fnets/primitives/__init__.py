@@ -1,0 +1,1 @@
+"""Primitive operations: a family per file, with implementation, types and all rules. Importing a file registers its primitives."""
