@@ -37,6 +37,7 @@ from fnets.numpy import (
     sorting,
     statistics,
     tracer_methods,
+    ufuncs,
     windows,
 )
 from fnets.numpy.arguments import Array
@@ -62,6 +63,7 @@ from fnets.numpy.searching import *  # noqa: F403
 from fnets.numpy.sets import *  # noqa: F403
 from fnets.numpy.sorting import *  # noqa: F403
 from fnets.numpy.statistics import *  # noqa: F403
+from fnets.numpy.ufuncs import *  # noqa: F403
 from fnets.numpy.windows import *  # noqa: F403
 
 __all__ = ["Array", "__array_namespace_info__", "at", "put_along_axis", "take", "take_along_axis"]
@@ -85,6 +87,7 @@ __all__ += files.__all__
 __all__ += padding.__all__
 __all__ += comparing.__all__
 __all__ += bits.__all__
+__all__ += ufuncs.__all__
 __all__ += windows.__all__
 
 

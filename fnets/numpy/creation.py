@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from fnets.config import default_float
+from fnets.core.avals import ShapeDtypeStruct
 from fnets.core.trace import Tracer, dtype_of, is_weak, shape_of, typeof
 from fnets.errors import ArgumentError, DTypeError
 from fnets.numpy.arguments import (
@@ -77,7 +78,11 @@ def asarray(
         raise ArgumentError(
             f"[asarray] expected data that needs no copy with copy=False, got {type(a).__name__}. Leave copy out."
         )
-    return out.copy() if copy and isinstance(out, np.ndarray) and np.may_share_memory(out, a) else out
+    if not copy:
+        return out
+    if isinstance(out, Tracer):
+        return _copy(out) if out is a else out
+    return out.copy() if isinstance(a, np.ndarray) and np.may_share_memory(out, a) else out
 
 
 def _native(a: np.ndarray) -> np.ndarray:
@@ -245,7 +250,7 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, order: str | None = Non
 
 
 def _like(op: str, a: Any, dtype: Any, shape: Any, value: int) -> Any:
-    a = a if isinstance(a, np.ndarray) else to_array(a)
+    a = a if isinstance(a, (np.ndarray, ShapeDtypeStruct)) else to_array(a)
     own = shape_of(a) if shape is None else _shape(shape, op)
     kind = dtype_of(a) if dtype is None else as_dtype(dtype)
     if isinstance(a, Tracer):  # one repeated element: it costs no memory and stays visible to the compiler
@@ -305,7 +310,7 @@ def full_like(
     >>> full_like(np.arange(2), 7)
     array([7, 7])
     """
-    a = to_array(a)
+    a = a if isinstance(a, ShapeDtypeStruct) else to_array(a)
     return full(shape_of(a) if shape is None else shape, fill_value, dtype_of(a) if dtype is None else dtype)
 
 
@@ -329,6 +334,8 @@ def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None, *,
     if type(start) is int and type(stop) in _INT_OR_NONE and type(step) in _INT_OR_NONE and step != 0 and dtype is None:
         return np.arange(start, stop, step)
     args = [known(x, "arange", "Every argument") for x in (start, stop, step)]
+    if any([isinstance(x, (complex, np.complexfloating)) for x in args]):
+        raise ArgumentError("[arange] expected real numbers, got complex ones. Complex numbers have no order.")
     dtype = result_dtype(*[x for x in args if x is not None]) if dtype is None else as_dtype(dtype)
     start, stop, step = args
     if step is not None and step == 0:
@@ -432,7 +439,7 @@ def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype
 # ------------------------------------------------------------------ matrices and grids
 
 
-def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None, *, device: Any = None) -> np.ndarray:
+def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None, *, device: Any = None) -> Any:
     """Ones on the k-th diagonal of an N x M matrix, zeros elsewhere.
 
     >>> eye(2)
@@ -443,7 +450,10 @@ def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None, *, device: 
     columns = rows if M is None else known_int(M, "eye", "M")
     if rows < 0 or columns < 0:
         raise ArgumentError(f"[eye] expected non-negative sizes, got {rows} and {columns}.")
-    return np.eye(rows, columns, operator_index(k), default_float() if dtype is None else as_dtype(dtype))
+    dtype = default_float() if dtype is None else as_dtype(dtype)
+    if isinstance(k, Tracer):
+        return convert(e.eq(np.arange(columns) - np.arange(rows)[:, None], k), dtype)
+    return np.eye(rows, columns, operator_index(k), dtype)
 
 
 def identity(n: int, dtype: Any = None) -> np.ndarray:
@@ -456,14 +466,19 @@ def identity(n: int, dtype: Any = None) -> np.ndarray:
     return eye(n, dtype=dtype)
 
 
-def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> np.ndarray:
+def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
     """Ones on and below the k-th diagonal of an N x M matrix, zeros above.
 
     >>> tri(2)
     array([[1., 0.],
            [1., 1.]], dtype=float32)
     """
-    return np.tri(known_int(N, "tri", "N"), M, k, default_float() if dtype is None else as_dtype(dtype))
+    rows = known_int(N, "tri", "N")
+    columns = rows if M is None else known_int(M, "tri", "M")
+    dtype = default_float() if dtype is None else as_dtype(dtype)
+    if isinstance(k, Tracer):
+        return convert(e.le(np.arange(columns) - np.arange(rows)[:, None], k), dtype)
+    return np.tri(rows, columns, operator_index(k), dtype)
 
 
 def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> list:

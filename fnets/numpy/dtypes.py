@@ -164,12 +164,23 @@ def issubdtype(arg1: Any, arg2: Any) -> bool:
     return np.issubdtype(arg1, arg2)
 
 
+_API_KINDS = {
+    np.floating: ("real floating", "numeric"),
+    np.signedinteger: ("signed integer", "integral", "numeric"),
+    np.unsignedinteger: ("unsigned integer", "integral", "numeric"),
+}
+
+
 def isdtype(dtype: Any, kind: Any) -> bool:
     """True if `dtype` is of a kind: a dtype, one of the array-API names ("real floating", "integral", ...), or a tuple of such.
 
     >>> isdtype(np.dtype("float32"), "real floating")
     True
     """
+    kinds = _kinds_of_extended(np.dtype(dtype).type)
+    if kinds:
+        names = kind if isinstance(kind, tuple) else (kind,)
+        return any([n in _API_KINDS[kinds[0]] if isinstance(n, str) else np.dtype(n) == dtype for n in names])
     try:
         return np.isdtype(np.dtype(dtype), kind)
     except (TypeError, ValueError) as error:
@@ -219,7 +230,7 @@ def iscomplexobj(x: Any) -> bool:
     >>> iscomplexobj(1j), iscomplexobj(np.zeros(2))
     (True, False)
     """
-    return dtype_of(to_array(x)).kind == "c"
+    return x is not None and dtype_of(x if isinstance(x, (np.ndarray, Tracer)) else to_array(x)).kind == "c"
 
 
 def isrealobj(x: Any) -> bool:

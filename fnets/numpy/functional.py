@@ -12,15 +12,14 @@ import numpy as np
 from fnets.core.trace import dtype_of, shape_of
 from fnets.errors import ArgumentError, ShapeError
 from fnets.numpy import manipulation as m
-from fnets.numpy.arguments import as_type, common_shape, operand, to_array
-from fnets.numpy.indexing import at, getitem
+from fnets.numpy.arguments import as_type, operand, to_array
 from fnets.numpy.searching import where
 from fnets.primitives import elementwise as e
 from fnets.primitives.base import as_axes, as_axis, broadcast_to, reshape
 from fnets.transforms.vmap import vmap
 
 __all__ = [
-    "apply_along_axis", "apply_over_axes", "frompyfunc", "piecewise", "ufunc", "vectorize",
+    "apply_along_axis", "apply_over_axes", "piecewise", "vectorize",
 ]  # fmt: skip
 
 # ------------------------------------------------------------------ along axes
@@ -142,9 +141,13 @@ def vectorize(pyfunc: Callable, *, excluded: Any = frozenset(), signature: str |
     @functools.wraps(pyfunc, updated=())
     def vectorized(*args: Any, **kwargs: Any) -> Any:
         names = [k for k in kwargs if k not in excluded]
-        held = [i for i in range(len(args)) if i not in excluded]
+        held = [i for i in range(len(args)) if i not in excluded and args[i] is not None]
         free = [operand(args[i]) for i in held] + [operand(kwargs[k]) for k in names]
         inputs = [()] * len(free) if cores is None else cores[0]
+        if cores is not None and any([a is None for a in args]):
+            raise ArgumentError(
+                f"[vectorize] expected arrays for signature {signature!r}, got None. Put its position into excluded."
+            )
         if len(inputs) != len(free):
             raise ArgumentError(
                 f"[vectorize] expected {len(inputs)} arguments for signature {signature!r}, got {len(free)}."
@@ -217,132 +220,3 @@ def _broadcast_call(call: Callable, xs: list, core_ndims: Sequence[int]) -> Any:
         in_axes = tuple([0 if has[d] else None for has in axes])
         call = vmap(call, in_axes=in_axes, axis_size=lead[d])
     return call(*squeezed)
-
-
-class ufunc:
-    """An elementwise function made from a scalar one, with a ufunc's methods; `frompyfunc` makes it.
-
-    >>> add = frompyfunc(lambda x, y: x + y, 2, 1, identity=0)
-    >>> add.reduce(np.arange(4)), add.outer(np.arange(2), np.arange(2)).shape
-    (np.int64(6), (2, 2))
-    """
-
-    def __init__(self, func: Callable, nin: int, nout: int, *, identity: Any = None, name: str | None = None):
-        self.nin, self.nout, self.identity = nin, nout, identity
-        self.nargs = nin + nout
-        self.__name__ = name or getattr(func, "__name__", "ufunc")
-        self.__doc__ = func.__doc__
-        self._func = func
-        self._call = vectorize(func)
-
-    def __call__(self, *args: Any) -> Any:
-        if len(args) != self.nin:
-            raise ArgumentError(f"[{self.__name__}] expected {self.nin} arguments, got {len(args)}.")
-        return self._call(*args)
-
-    def __repr__(self) -> str:
-        return f"<fnets.numpy.ufunc {self.__name__!r}>"
-
-    def _binary(self, method: str) -> None:
-        if self.nin != 2 or self.nout != 1:
-            raise ArgumentError(
-                f"[{self.__name__}.{method}] expected a function of two arguments and one result, got {self.nin} and {self.nout}."
-            )
-
-    def reduce(
-        self,
-        a: Any,
-        axis: Any = 0,
-        dtype: Any = None,
-        out: Any = None,
-        keepdims: bool = False,
-        initial: Any = None,
-        where: Any = None,
-    ) -> Any:
-        """The function between all slices along axes, from the left."""
-        self._binary("reduce")
-        a = to_array(a) if dtype is None else as_type(a, dtype)
-        axes = as_axes(axis, a.ndim, self.__name__)
-        start = self.identity if initial is None else initial
-        if where is not None:
-            if start is None:
-                raise ArgumentError(
-                    f"[{self.__name__}.reduce] expected initial= or an identity together with where=, got neither."
-                )
-            a = _chosen(where, a, as_type(start, dtype_of(a)))
-        shape = a.shape
-        moved = m.moveaxis(a, axes, tuple(range(len(axes))))
-        rows = m.unstack(m.reshape(moved, (-1, *shape_of(moved)[len(axes) :]))) if axes else (a,)
-        if initial is None and not rows and start is None:
-            raise ArgumentError(
-                f"[{self.__name__}.reduce] expected at least one element, got none and no identity. Pass initial=."
-            )
-        items = list(rows)
-        if initial is not None or not items:
-            items.insert(0, broadcast_to(as_type(start, dtype_of(a)), shape_of(moved)[len(axes) :]))
-        out_ = functools.reduce(self._call, items)
-        return reshape(out_, tuple([1 if i in axes else n for i, n in enumerate(shape)])) if keepdims else out_
-
-    def accumulate(self, a: Any, axis: int = 0, dtype: Any = None, out: Any = None) -> Any:
-        """All partial results of `reduce` along an axis."""
-        self._binary("accumulate")
-        a = to_array(a) if dtype is None else as_type(a, dtype)
-        axis = as_axis(axis, a.ndim, self.__name__)
-        rows = m.unstack(a, axis=axis)
-        outs = list(rows[:1])
-        for row in rows[1:]:
-            outs.append(self._call(outs[-1], row))
-        return m.stack(outs, axis) if outs else a
-
-    def outer(self, a: Any, b: Any, /) -> Any:
-        """The function of every pair of elements."""
-        self._binary("outer")
-        a, b = to_array(a), to_array(b)
-        return self._call(reshape(a, (*shape_of(a), *(1,) * len(shape_of(b)))), b)
-
-    def at(self, a: Any, indices: Any, b: Any = None, /, *, inplace: bool = False) -> Any:
-        """A copy of `a` with the function applied at positions, one after the other."""
-        if inplace:
-            raise ArgumentError(f"[{self.__name__}.at] expected inplace=False, got True: arrays here never change.")
-        a = to_array(a)
-        index = indices if isinstance(indices, tuple) else (indices,)
-        index = [to_array(i) for i in index]
-        shape = common_shape(self.__name__, *index)
-        flat_index = [m.ravel(broadcast_to(i, shape)) for i in index]
-        values = (
-            None
-            if b is None
-            else m.reshape(broadcast_to(to_array(b), (*shape, *a.shape[len(index) :])), (-1, *a.shape[len(index) :]))
-        )
-        for k in range(shape_of(flat_index[0])[0]):
-            where_ = tuple([i[k] for i in flat_index])
-            old = getitem(a, where_)
-            new = self._call(old) if values is None else self._call(old, values[k])
-            a = at(a)[where_].set(new)
-        return a
-
-    def reduceat(self, a: Any, indices: Any, axis: int = 0, dtype: Any = None, out: Any = None) -> Any:
-        """`reduce` over the slices `a[indices[i]:indices[i + 1]]` along an axis."""
-        self._binary("reduceat")
-        a = to_array(a)
-        axis = as_axis(axis, a.ndim, self.__name__)
-        rows = m.unstack(a, axis=axis)
-        starts = [int(i) for i in np.asarray(indices)]
-        outs = []
-        for i, start in enumerate(starts):
-            stop = starts[i + 1] if i + 1 < len(starts) else len(rows)
-            outs.append(functools.reduce(self._call, rows[start : max(stop, start + 1)]))
-        return m.stack(outs, axis)
-
-
-def _chosen(mask: Any, x: Any, value: Any) -> Any:
-    return e.select(to_array(mask), x, value)
-
-
-def frompyfunc(func: Callable, /, nin: int, nout: int, *, identity: Any = None) -> ufunc:
-    """An elementwise function with a ufunc's methods, made from a function of scalars.
-
-    >>> frompyfunc(lambda x, y: x * y, 2, 1)(np.arange(3), 2)
-    array([0, 2, 4])
-    """
-    return ufunc(func, nin, nout, identity=identity)

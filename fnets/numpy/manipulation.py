@@ -15,7 +15,7 @@ from fnets.errors import ArgumentError, AxisError, ShapeError
 from fnets.numpy.arguments import as_dtype, flat, known, known_int, operands, refuse_out, to_array
 from fnets.primitives import elementwise as e
 from fnets.primitives import shape as s
-from fnets.primitives.base import as_axis, as_shape, convert
+from fnets.primitives.base import as_axes, as_axis, as_shape, convert
 from fnets.primitives.base import broadcast_to as _broadcast_to
 from fnets.primitives.base import reshape as _reshape
 from fnets.primitives.base import transpose as _transpose
@@ -149,7 +149,9 @@ def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
     """
     a = to_array(a)
     ndim = len(shape_of(a))
-    axis, start = as_axis(axis, ndim, "rollaxis"), as_axis(start, ndim + 1, "rollaxis")
+    axis, start = as_axis(axis, ndim, "rollaxis"), start + ndim if start < 0 else start
+    if not 0 <= start <= ndim:
+        raise AxisError(f"[rollaxis] expected start between {-ndim} and {ndim}, got {start}.")
     return s.moveaxis(a, axis, start - (axis < start))
 
 
@@ -608,16 +610,24 @@ def resize(a: Any, new_shape: Any) -> Any:
 
 
 def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
-    """A vector without the zeros at its front ("f"), its back ("b"), or both. The values must be known.
+    """An array without the zeros at its front ("f"), its back ("b"), or both. The values must be known.
+
+    Args:
+      filt: array.
+      trim: which ends.
+      axis: along which axes to cut; all by default.
 
     >>> trim_zeros(np.array([0, 1, 2, 0]))
     array([1, 2])
     """
     filt = to_array(filt)
-    nonzero = np.nonzero(np.asarray(known(filt, "trim_zeros", "The value")))[0]
-    n = shape_of(filt)[0]
-    if not len(nonzero):
-        return s.slice(filt, (0,), (0,))
-    first = int(nonzero[0]) if "f" in trim.lower() else 0
-    last = int(nonzero[-1]) + 1 if "b" in trim.lower() else n
-    return s.slice(filt, (first,), (last,))
+    shape = shape_of(filt)
+    nonzero = np.argwhere(np.asarray(known(filt, "trim_zeros", "The value")))
+    starts, stops = [0] * len(shape), list(shape)
+    for a in as_axes(axis, len(shape), "trim_zeros"):
+        if not len(nonzero):
+            stops[a] = 0
+            continue
+        starts[a] = int(nonzero[:, a].min()) if "f" in trim.lower() else 0
+        stops[a] = int(nonzero[:, a].max()) + 1 if "b" in trim.lower() else shape[a]
+    return s.slice(filt, starts, stops)

@@ -13,8 +13,8 @@ import numpy as np
 from fnets.core.trace import Tracer
 from fnets.errors import ArgumentError, ImmutableArrayError
 from fnets.numpy import arithmetic, linear, mathematics, reductions
-from fnets.numpy.arguments import as_dtype, as_type, to_array
-from fnets.primitives.base import convert, reshape
+from fnets.numpy.arguments import as_dtype, as_type
+from fnets.numpy.ufuncs import BinaryMethods
 
 _NAMES = [
     "add",
@@ -136,36 +136,15 @@ def _unsupported(name: str, why: str) -> ArgumentError:
     return ArgumentError(f"[{name}] expected a NumPy function that can be traced, got {name}: {why}")
 
 
-def ufunc_reduce(
-    name: str, x: Any, axis: Any = 0, dtype: Any = None, out: Any = None, keepdims: bool = False, **options: Any
-) -> Any:
-    """`np.<name>.reduce` of a traced value, for the ufuncs that have a reduction of their own."""
-    if name not in _REDUCE:
-        raise _unsupported(
-            f"{name}.reduce",
-            f"it has no function of its own here. Reduce with {', '.join(_REDUCE)}, or fnets.lax.scan.",
-        )
-    x = to_array(x)
-    if dtype is not None:
-        x = convert(x, as_dtype(dtype))
-    options = {k: v for k, v in options.items() if v is not np._NoValue and not (k == "where" and v is True)}
-    return _REDUCE[name](x, axis=axis, out=out, keepdims=keepdims, **options)
+def _methods_of(ufunc: np.ufunc, function: Callable) -> BinaryMethods:
+    name = ufunc.__name__
+    special = {k: table[name] for k, table in (("reduce", _REDUCE), ("accumulate", _ACCUMULATE)) if name in table}
+    return BinaryMethods(function, name, ufunc.identity, **special)
 
 
-def ufunc_accumulate(name: str, x: Any, axis: int = 0, dtype: Any = None, out: Any = None) -> Any:
-    """`np.<name>.accumulate` of a traced value."""
-    if name not in _ACCUMULATE:
-        raise _unsupported(
-            f"{name}.accumulate",
-            f"it has no function of its own here. Use {', '.join(_ACCUMULATE)}, or fnets.lax.scan.",
-        )
-    return _ACCUMULATE[name](x if dtype is None else convert(x, as_dtype(dtype)), axis=axis, out=out)
-
-
-def ufunc_outer(function: Callable, a: Any, b: Any) -> Any:
-    """`np.<name>.outer`: the function of every pair of elements."""
-    a, b = to_array(a), to_array(b)
-    return function(reshape(a, (*a.shape, *(1,) * len(b.shape))), b)
+_METHODS: dict[np.ufunc, BinaryMethods] = {
+    u: _methods_of(u, f) for u, f in _UFUNCS.items() if u.nin == 2 and u.nout == 1 and u.__name__ not in _GENERALISED
+}
 
 
 def _call(self: Any, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
@@ -182,10 +161,8 @@ def _call(self: Any, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) 
         raise _unsupported(f"np.{name}", "it is not among the functions of fnets.numpy. Compose it of those.")
     for option in _IGNORED:
         kwargs.pop(option, None)
-    if method == "reduce":
-        return ufunc_reduce(name, *inputs, **kwargs)
-    if method == "accumulate":
-        return ufunc_accumulate(name, *inputs, **kwargs)
+    if method in ("reduce", "accumulate", "reduceat") and ufunc in _METHODS:
+        return getattr(_METHODS[ufunc], method)(*inputs, **kwargs)
     if method not in ("__call__", "outer"):
         raise _unsupported(
             f"np.{name}.{method}",
@@ -200,7 +177,7 @@ def _call(self: Any, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) 
     if dtype is not None:
         inputs = tuple([as_type(x, as_dtype(dtype)) for x in inputs])
     if method == "outer":
-        return ufunc_outer(function, *inputs)
+        return _METHODS[ufunc].outer(*inputs)
     if kwargs and name not in _GENERALISED:
         raise ArgumentError(
             f"[{name}] expected no further options on a traced value, got {', '.join(kwargs)}. Leave them out."
@@ -265,28 +242,17 @@ Tracer.__array_function__ = _function  # type: ignore[attr-defined]
 
 
 def _attach_ufunc_methods() -> None:
-    """`fnp.add.reduce`, `fnp.add.accumulate` and `fnp.add.outer`, as NumPy's ufuncs have."""
+    """`fnp.add.reduce`, `fnp.add.nin` and the like, as NumPy's ufuncs have."""
     for ufunc, function in _UFUNCS.items():
-        if ufunc.nin != 2 or ufunc.nout != 1 or ufunc.__name__ in _GENERALISED:
-            continue
-        name = ufunc.__name__
-
-        def reduce(a: Any, *args: Any, name: str = name, **kwargs: Any) -> Any:
-            return ufunc_reduce(name, a, *args, **kwargs)
-
-        def accumulate(a: Any, *args: Any, name: str = name, **kwargs: Any) -> Any:
-            return ufunc_accumulate(name, a, *args, **kwargs)
-
-        def outer(a: Any, b: Any, function: Callable = function) -> Any:
-            return ufunc_outer(function, a, b)
-
-        function.reduce, function.accumulate, function.outer, function.nin, function.nout = (
-            reduce,
-            accumulate,
-            outer,
-            2,
-            1,
+        function.nin, function.nout, function.nargs, function.identity = (
+            ufunc.nin,
+            ufunc.nout,
+            ufunc.nargs,
+            ufunc.identity,
         )
+    for ufunc, methods in _METHODS.items():
+        for name in ("reduce", "accumulate", "outer", "at", "reduceat"):
+            setattr(_UFUNCS[ufunc], name, getattr(methods, name))
 
 
 _attach_ufunc_methods()

@@ -14,7 +14,7 @@ import numpy as np
 
 from fnets.core.trace import Tracer, dtype_of, is_weak, shape_of
 from fnets.errors import ArgumentError, ShapeError
-from fnets.numpy.arguments import as_dtype, as_type, fill_where, flat, refuse_out, result_dtype, to_array
+from fnets.numpy.arguments import as_dtype, as_type, fill_where, flat, operand, refuse_out, result_dtype, to_array
 from fnets.primitives import cumulative, softmax
 from fnets.primitives import elementwise as e
 from fnets.primitives import reduce as r
@@ -49,6 +49,13 @@ def prepared(op: str, a: Any, out: Any = None, dtype: Any = None, where: Any = N
     if dtype is not None:
         x = convert(x, as_dtype(dtype))
     return x if where is None or where is True else fill_where(where, x, neutral)
+
+
+def started(op: str, initial: Any, dtype: np.dtype) -> Any:
+    """The `initial=` of a reduction, a scalar, in the dtype of the result."""
+    if shape_of(operand(initial)) != ():
+        raise ShapeError(f"[{op}] expected a scalar for initial=, got shape {shape_of(operand(initial))}.")
+    return as_type(initial, dtype)
 
 
 def is_lone(a: Any, *options: Any) -> bool:
@@ -111,7 +118,7 @@ def sum(
     axes = as_axes(axis, x.ndim, "sum")
     y = reduce_sum_p.bind(x, axes=axes) if axes else convert(x, sum_dtype(x.dtype))
     if initial is not None:
-        y = e.add(y, as_type(initial, dtype_of(y)))
+        y = e.add(y, started("sum", initial, dtype_of(y)))
     if not promote_integers or dtype is not None:
         y = convert(y, x.dtype)
     return finished(y, x.shape, axes, keepdims)
@@ -138,7 +145,7 @@ def prod(
     axes = as_axes(axis, x.ndim, "prod")
     y = r.reduce_prod_p.bind(x, axes=axes) if axes else convert(x, sum_dtype(x.dtype))
     if initial is not None:
-        y = e.mul(y, as_type(initial, dtype_of(y)))
+        y = e.mul(y, started("prod", initial, dtype_of(y)))
     if not promote_integers or dtype is not None:
         y = convert(y, x.dtype)
     return finished(y, x.shape, axes, keepdims)
@@ -332,14 +339,14 @@ def _extreme(
             raise ArgumentError(
                 f"[{op}] expected initial= together with where=, got none: an empty selection has no extreme. Pass initial=..."
             )
-        x = fill_where(where, x, as_type(initial, x.dtype))
+        x = fill_where(where, x, started(op, initial, x.dtype))
     axes = as_axes(axis, x.ndim, op)
     if initial is None:
         y = prim.bind(x, axes=axes) if axes else x
     elif 0 in [x.shape[i] for i in axes]:
-        y = broadcast_to(as_type(initial, x.dtype), reduced(x.shape, axes))
+        y = broadcast_to(started(op, initial, x.dtype), reduced(x.shape, axes))
     else:
-        y = pair(prim.bind(x, axes=axes) if axes else x, as_type(initial, x.dtype))
+        y = pair(prim.bind(x, axes=axes) if axes else x, started(op, initial, x.dtype))
     return finished(y, x.shape, axes, keepdims)
 
 

@@ -214,7 +214,8 @@ def put(a: Any, ind: Any, v: Any, mode: str | None = None, *, inplace: bool = Fa
         return a
     values = m.resize(v, (n,))
     mode = None if mode == "raise" else mode
-    return reshape(index_scatter(flat(a), values, (ind,), (0,), "set", mode=mode, name="put"), shape_of(a))
+    out = index_scatter(flat(a), values, (ind,), (0,), "set", mode=mode, wrap_negative=mode != "clip", name="put")
+    return reshape(out, shape_of(a))
 
 
 def place(arr: Any, mask: Any, vals: Any, *, inplace: bool = False) -> Any:

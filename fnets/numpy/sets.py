@@ -127,13 +127,17 @@ def _unique_sized(
     if equal_nan and dtype_of(items).kind in "fc":
         same = e.logical_or(same, e.logical_and(e.is_nan(before), e.is_nan(after)))
     first = m.concatenate([np.ones(min(n, 1), bool), e.logical_not(red.all(same, 1))])
-    starts = nonzero(first, size=size, fill_value=n)[0]  # where each group starts in the sorted order
+    bounds = nonzero(first, size=size + 1, fill_value=n)[
+        0
+    ]  # where each group starts in the sorted order, and the one behind
+    starts, ends = m.split(bounds, [size])[0], m.split(bounds, [1])[1]
     found = e.lt(starts, n)
     safe = e.minimum(starts, max(n - 1, 0))
     index = index_gather(order, (e.select(found, safe, 0),), (0,))
     values = index_gather(items, (index,), (0,))
     if fill_value is not None:
-        values = e.select(m.expand_dims(found, 1), values, as_type(fill_value, dtype_of(values)))
+        fill = as_type(fill_value, dtype_of(values))
+        values = e.select(m.expand_dims(found, 1), values, fill if not shape_of(fill) else flat(fill))
     shape = (size,) if axis is None else (size, *shape_of(ar)[1:])
     values = m.reshape(values, shape)
     out = [values if axis is None else moveaxis(values, 0, axis)]
@@ -144,7 +148,6 @@ def _unique_sized(
         inverse = index_scatter(np.zeros(n, np.int64), group, (order,), (0,), "set", unique=True)
         out.append(reshape(inverse, whole_shape) if axis is None else inverse)
     if return_counts:
-        ends = m.concatenate([m.split(starts, [1])[1], np.array([n])])
         out.append(e.select(found, e.sub(ends, starts), 0))
     return tuple(out) if len(out) > 1 else out[0]
 
@@ -310,5 +313,8 @@ def setxor1d(
     """
     a, b = (flat(x) for x in promoted(ar1, ar2))
     ordered, repeats = _sorted_with_repeats([a, b])
+    if assume_unique:
+        follows = m.concatenate([m.split(repeats, [1])[1], np.zeros(1, bool)])
+        return _chosen("setxor1d", ordered, e.logical_not(e.logical_or(repeats, follows)), size, fill_value)
     once = e.ne(isin(ordered, a), isin(ordered, b))
     return _chosen("setxor1d", ordered, e.logical_and(e.logical_not(repeats), once), size, fill_value)

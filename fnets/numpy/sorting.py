@@ -12,7 +12,7 @@ import numpy as np
 
 from fnets.core.trace import Tracer, dtype_of, shape_of
 from fnets.errors import ArgumentError, ShapeError
-from fnets.numpy.arguments import flat, operands, promoted, to_array
+from fnets.numpy.arguments import as_dtype, flat, operands, promoted, to_array
 from fnets.primitives import elementwise as e
 from fnets.primitives import sort as p
 from fnets.primitives.base import as_axis, broadcast_to, convert, reshape
@@ -70,14 +70,15 @@ def argsort(
     *,
     stable: bool | None = True,
     descending: bool = False,
+    dtype: Any = None,
 ) -> Any:
-    """The positions (int64) that sort an array; arguments as `sort`. Equal elements keep their order.
+    """The positions (int64, or another integer `dtype`) that sort an array; arguments as `sort`. Equal elements keep their order.
 
     >>> argsort(np.array([3, 1, 2]))
     array([1, 2, 0])
     """
     _no_order("argsort", order)
-    return p.argsort(to_array(a), axis, descending=descending)
+    return p.argsort(to_array(a), axis, descending=descending, dtype=as_dtype(dtype))
 
 
 def lexsort(keys: Any, axis: int = -1) -> Any:
@@ -136,7 +137,9 @@ def _check_kth(op: str, kth: Any, n: int) -> None:
             raise ArgumentError(f"[{op}] expected kth between {-n} and {n - 1}, got {k}.")
 
 
-def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None, *, method: str | None = None) -> Any:
+def searchsorted(
+    a: Any, v: Any, side: str = "left", sorter: Any = None, *, method: str | None = None, dtype: Any = None
+) -> Any:
     """Where elements would have to be inserted to keep `a` sorted.
 
     Args:
@@ -147,7 +150,7 @@ def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None, *, meth
       method: accepted and ignored.
 
     Returns:
-      int64 positions of the shape of `v`.
+      Positions of the shape of `v`, as int64 or another integer `dtype`.
 
     >>> searchsorted(np.array([1, 2, 3]), 2.5)
     np.int64(2)
@@ -157,7 +160,8 @@ def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None, *, meth
         raise ShapeError(
             f"[searchsorted] expected a sorted vector, got shape {shape_of(a)}. Use fnets.vmap for several sorted vectors."
         )
-    return p.searchsorted(a, v, side, None if sorter is None else to_array(sorter))
+    out = p.searchsorted(a, v, side, None if sorter is None else to_array(sorter))
+    return out if dtype is None else convert(out, as_dtype(dtype))
 
 
 def digitize(x: Any, bins: Any, right: bool = False, *, method: str | None = None) -> Any:

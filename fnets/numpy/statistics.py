@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fnets.core.trace import dtype_of, is_weak, shape_of
-from fnets.errors import ArgumentError, ShapeError
+from fnets.errors import ArgumentError, DTypeError, ShapeError
 from fnets.numpy import creation, linear, sorting
 from fnets.numpy import manipulation as m
 from fnets.numpy import reductions as red
@@ -541,10 +541,15 @@ def _variables(op: str, x: Any, rowvar: bool) -> Any:
 def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -> Any:
     """The matrix of correlation coefficients of variables; arguments as `cov`.
 
+    Raises:
+      DTypeError: `dtype` is not a float or complex dtype.
+
     >>> corrcoef(np.array([[0.0, 1.0, 2.0], [2.0, 1.0, 0.0]]))
     array([[ 1., -1.],
            [-1.,  1.]])
     """
+    if dtype is not None and as_dtype(dtype).kind not in "fc":
+        raise DTypeError(f"[corrcoef] expected a float or complex dtype, got {as_dtype(dtype).name}.")
     c = cov(x, y, rowvar, dtype=dtype)
     if not shape_of(c):
         return e.div(c, c)
