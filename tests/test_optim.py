@@ -646,3 +646,54 @@ def test_states_are_optaxs_namedtuples():
         (optim.schedules, ("linear_schedule", "join_schedules")),
     ):
         assert all(getattr(module, name) is getattr(optim, name) for name in names)
+
+
+# ---------------------------------------------------------------- iterations of linear algebra
+
+
+def spd(n: int) -> np.ndarray:
+    a = np.random.default_rng(n).normal(size=(n, n))
+    return a @ a.T + 0.1 * np.eye(n)
+
+
+@pytest.mark.parametrize("transform", [lambda f: f, fnets.jit], ids=["eager", "jit"])
+def test_power_iteration(transform: Any):
+    matrix = spd(5)
+    value, vector = transform(lambda m: optim.power_iteration(m, num_iters=2000, error_tolerance=1e-12))(matrix)
+    values, vectors = np.linalg.eigh(matrix)
+    np.testing.assert_allclose(value, values[-1], rtol=1e-9)
+    np.testing.assert_allclose(np.abs(vector), np.abs(vectors[:, -1]), rtol=1e-4)
+    value, _ = optim.power_iteration(lambda v: {"x": matrix @ v["x"]}, v0={"x": np.ones(5)}, num_iters=2000)
+    np.testing.assert_allclose(value, values[-1], rtol=1e-6)
+    with pytest.raises(ArgumentError, match="v0"):
+        optim.power_iteration(lambda v: v)
+
+
+@pytest.mark.parametrize("p", [1, 2, 3, 4, 6])
+def test_matrix_inverse_pth_root(p: int):
+    matrix = spd(4)
+    root, error = optim.matrix_inverse_pth_root(matrix, p, ridge_epsilon=0.0, error_tolerance=1e-9)
+    values, vectors = np.linalg.eigh(matrix)
+    np.testing.assert_allclose(root, vectors * values ** (-1 / p) @ vectors.T, rtol=1e-5, atol=1e-6)
+    assert float(error) < 1e-6
+
+
+def test_nnls():
+    rng = np.random.default_rng(1)
+    a, b = rng.normal(size=(20, 4)), rng.normal(size=20)
+    x = optim.nnls(a, b, 500)
+    slope = a.T @ (a @ x - b)
+    assert (
+        (x >= 0).all() and (slope > -1e-8).all() and abs(slope @ x) < 1e-8
+    )  # the conditions of Karush, Kuhn and Tucker
+
+
+def test_multi_normal():
+    loc, log_scale = np.array([1.0, -2.0]), np.array([0.1, -0.5])
+    normal = optim.multi_normal(loc, log_scale)
+    draws = normal.sample((20000,), fnets.random.key(0))
+    np.testing.assert_allclose(draws.mean(0), loc, atol=0.03)
+    np.testing.assert_allclose(draws.std(0), np.exp(log_scale), rtol=0.03)
+    x = np.array([0.3, 0.4])
+    z = (x - loc) / np.exp(log_scale)
+    np.testing.assert_allclose(normal.log_prob(x), np.sum(-0.5 * z**2 - log_scale - 0.5 * np.log(2 * np.pi)))

@@ -35,6 +35,7 @@ from fnets.optim.base import (
 )
 from fnets.optim.gradients import scale_gradient
 from fnets.optim.lbfgs import ScaleByLBFGSState, scale_by_lbfgs
+from fnets.optim.linear_algebra import matrix_inverse_pth_root, multi_normal, nnls, power_iteration
 from fnets.optim.linesearch import (
     ScaleByBacktrackingLinesearchState,
     ScaleByZoomLinesearchState,
@@ -378,9 +379,11 @@ __all__ = [
     "mae",
     "make_fenchel_young_loss",
     "masked",
+    "matrix_inverse_pth_root",
     "measure_with_ema",
     "monitor",
     "mse",
+    "multi_normal",
     "multi_transform",
     "multiclass_generalized_dice_loss",
     "multiclass_hinge_loss",
@@ -389,6 +392,7 @@ __all__ = [
     "nadam",
     "nadamw",
     "named_chain",
+    "nnls",
     "noisy_sgd",
     "normalize_by_update_norm",
     "novograd",
@@ -406,6 +410,7 @@ __all__ = [
     "poly_loss_cross_entropy",
     "polyak_sgd",
     "polynomial_schedule",
+    "power_iteration",
     "projections",
     "radam",
     "ranking_softmax_loss",

@@ -12,8 +12,8 @@ from fnets.nn.layers.base import Layer, Params, rare
 from fnets.nn.layers.dense import weights_and_bias
 from fnets.nn.pooling import avg_pool, max_pool
 
-CONV_INIT = initializers.he_normal(in_axis=1, out_axis=0)
-CONV_TRANSPOSE_INIT = initializers.he_normal(in_axis=0, out_axis=1)
+CONV_INIT = initializers.lecun_normal(in_axis=1, out_axis=0)
+CONV_TRANSPOSE_INIT = initializers.lecun_normal(in_axis=0, out_axis=1)
 
 
 def as_window(size: Any, rank: int) -> tuple[int, ...]:
@@ -27,7 +27,7 @@ def as_window(size: Any, rank: int) -> tuple[int, ...]:
 
 @dataclass(frozen=True, repr=False)
 class _Conv(Layer):
-    """A convolution; parameters "w" (out, in / groups, *filter_size), by default He's normal numbers, and "b" (out,), zeros."""
+    """A convolution; parameters "w" (out, in / groups, *filter_size), by default LeCun's normal numbers, and "b" (out,), zeros."""
 
     in_channels: int
     out_channels: int

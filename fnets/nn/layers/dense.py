@@ -13,7 +13,7 @@ from fnets.nn.functional import embedding, linear
 from fnets.nn.initializers import Initializer
 from fnets.nn.layers.base import Layer, Params, rare
 
-DENSE_INIT = initializers.he_normal()
+DENSE_INIT = initializers.lecun_normal()
 
 
 def weights_and_bias(
@@ -27,7 +27,7 @@ def weights_and_bias(
 
 @dataclass(frozen=True, repr=False)
 class Linear(Layer):
-    """`x @ w + b`; parameters "w" (input_dim, output_dim), by default He's normal numbers, and "b" (output_dim,), zeros.
+    """`x @ w + b`; parameters "w" (input_dim, output_dim), by default LeCun's normal numbers, and "b" (output_dim,), zeros.
 
     Args:
       input_dim, output_dim: lengths of the last axis before and after.
