@@ -18,7 +18,11 @@ from fnets.source import speaks_for
 
 
 class Var:
-    """A variable; its identity is its name. The printer invents letters."""
+    """A variable; its identity is its name. The printer invents letters.
+
+    >>> Var(ShapedArray((2,), "float32"))
+    Var(f32[2])
+    """
 
     __slots__ = ("aval",)
 
@@ -30,7 +34,11 @@ class Var:
 
 
 class Literal:
-    """A scalar written into an equation."""
+    """A scalar written into an equation.
+
+    >>> Literal(2.0).aval
+    ShapedArray(float64[], weak_type=True)
+    """
 
     __slots__ = ("val", "aval")
 
@@ -46,7 +54,12 @@ Atom = Var | Literal
 
 
 class Eqn:
-    """`outvars = prim[params] invars`, and the user's `(file, line, function)` that caused it."""
+    """`outvars = prim[params] invars`, and the user's `(file, line, function)` that caused it.
+
+    >>> import fnets
+    >>> fnets.make_jaxpr(lambda x: x * 2)(1.0).eqns[0].prim
+    mul
+    """
 
     __slots__ = ("prim", "invars", "outvars", "params", "where")
 
@@ -77,7 +90,11 @@ class Eqn:
 class Jaxpr:
     """`lambda constvars ; invars . let eqns in outvars`, closed over `consts`.
 
-    It plays the part of both JAX's `Jaxpr` and `ClosedJaxpr`: `.jaxpr` is the object itself.
+    It plays the part of both JAX's `Jaxpr` and `ClosedJaxpr`: `.jaxpr` is the object itself. It can be called on flat arguments.
+
+    >>> import fnets
+    >>> fnets.make_jaxpr(lambda x: x * 2)(1.0)(3.0)
+    [6.0]
     """
 
     __slots__ = ("constvars", "consts", "invars", "eqns", "outvars", "__weakref__")

@@ -38,6 +38,11 @@ class Primitive:
       may be inlined), "barrier" (never merged with an equal equation), or "other"; for passes and backends.
     fresh: the result never shares memory with an operand (a backend may then reuse its buffer).
     differentiable: False declares that every derivative is zero, so that jvp and vjp need no rule.
+
+    >>> twice_p = Primitive("twice")
+    >>> twice_p.impl = lambda x: 2 * x
+    >>> twice_p.bind(3.0)
+    6.0
     """
 
     __slots__ = (

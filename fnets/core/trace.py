@@ -27,7 +27,14 @@ next_id = itertools.count(1).__next__  # traces and tape nodes draw from one cou
 
 
 class Trace:
-    """One running transformation. `process` receives every primitive that touches one of its tracers."""
+    """One running transformation. `process` receives every primitive that touches one of its tracers.
+
+    >>> with Trace("f") as trace:
+    ...     trace.alive
+    True
+    >>> trace.alive
+    False
+    """
 
     __slots__ = ("id", "alive", "name", "__weakref__")
     transform = "transform"
@@ -50,7 +57,14 @@ class Trace:
 
 
 class Tracer:
-    """Stands for an array inside a transformed function. Operators and methods are attached by `fnets.numpy`."""
+    """Stands for an array inside a transformed function. Operators and methods are attached by `fnets.numpy`.
+
+    >>> import fnets
+    >>> seen = []
+    >>> fnets.jit(lambda x: seen.append(isinstance(x, Tracer)))(1.0)
+    >>> seen
+    [True]
+    """
 
     __slots__ = ("trace",)
     __array_priority__ = 1000

@@ -287,7 +287,8 @@ def _attach_methods() -> None:
         if name not in Tracer.__dict__:
             setattr(Tracer, name, function)
     for name, function in _PROPERTIES.items():
-        setattr(Tracer, name, property(function))
+        summary = (function.__doc__ or "").partition("\n")[0]  # its example needs the function's own module
+        setattr(Tracer, name, property(function, doc=summary))
 
 
 _attach_operators()
