@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from types import CodeType, FrameType, TracebackType
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _LIBRARY_ROOTS: list[str] = [_HERE]
@@ -24,7 +24,6 @@ _scope: ContextVar[str] = ContextVar("fnets_scope", default="")
 
 GENERATED = "<fnets jit"  # file names of generated code start with this; its globals hold LINES
 LINES = "_lines"  # line number -> Location
-_AnyError = TypeVar("_AnyError", bound=BaseException)
 
 
 class Location(NamedTuple):
@@ -177,22 +176,13 @@ def generated_location(traceback: TracebackType | None) -> Location | None:
     return found
 
 
-def trimmed(error: _AnyError) -> _AnyError:
-    """The same exception with library frames taken out of its traceback and of those of the exceptions behind it.
+def add_location(error: BaseException) -> None:
+    """Give an exception that is not fnets' own, and that generated code raised, a note with the user's line.
 
-    An exception that is not fnets' own and was raised by generated code gets a note with the user's line.
-
-    >>> trimmed(ValueError("x"))
-    ValueError('x')
+    >>> add_location(ValueError("x"))
     """
-    seen: set[int] = set()
-    behind: BaseException | None = error
-    while behind is not None and id(behind) not in seen:
-        seen.add(id(behind))
-        if not hasattr(behind, "where"):
-            where = generated_location(behind.__traceback__)
-            if where is not None:
-                behind.add_note(f"  at {describe_location(where)}")
-        behind.__traceback__ = without_library_frames(behind.__traceback__)
-        behind = behind.__cause__ or (None if behind.__suppress_context__ else behind.__context__)
-    return error
+    if not hasattr(error, "where"):
+        where = generated_location(error.__traceback__)
+        note = f"  at {describe_location(where)}"
+        if where is not None and note not in getattr(error, "__notes__", ()):
+            error.add_note(note)

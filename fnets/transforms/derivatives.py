@@ -15,6 +15,7 @@ from fnets.core.trace import dtype_of, shape_of, typeof
 from fnets.errors import ArgumentError, DTypeError, ShapeError
 from fnets.primitives.base import owned, reshape, zeros_of
 from fnets.primitives.shape import slice_in_dim
+from fnets.transforms.edge import public
 from fnets.transforms.jvp import jvp, jvp_flat
 from fnets.transforms.linear_function import LinearFunction
 from fnets.transforms.staging import JaxprTrace, check_callable, check_data, leaf_paths, name_of
@@ -66,6 +67,7 @@ def jacrev(
     """
     check_callable("jacrev", fun)
 
+    @public
     @functools.wraps(fun)
     def jacobian(*args: Any, **kwargs: Any) -> Any:
         leaves, spec, rebuild = split_arguments("jacrev", argnums, args, holomorphic, allow_int)
@@ -97,6 +99,7 @@ def jacfwd(
     """
     check_callable("jacfwd", fun)
 
+    @public
     @functools.wraps(fun)
     def jacobian(*args: Any, **kwargs: Any) -> Any:
         leaves, spec, rebuild = split_arguments("jacfwd", argnums, args, holomorphic)
@@ -153,6 +156,7 @@ def hessian(
     )
 
 
+@public
 def hvp(fun: Callable, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
     """The Hessian of a scalar function times a vector, without the Hessian: jvp of grad, at about four times the cost of `fun`.
 
@@ -171,6 +175,7 @@ def hvp(fun: Callable, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
     return jvp(grad(fun, argnums), primals, tangents)[1]
 
 
+@public
 def linearize(fun: Callable, *primals: Any, has_aux: bool = False) -> tuple:
     """The value of `fun` at `primals`, and its derivative there as a linear function that can be applied many times.
 
@@ -227,6 +232,7 @@ def linearize(fun: Callable, *primals: Any, has_aux: bool = False) -> tuple:
     return value, f_jvp
 
 
+@public
 def linear_transpose(fun: Callable, *primals: Any, reduce_axes: Sequence[Any] = ()) -> Callable:
     """The transpose of a linear function: a function of a cotangent like the output that returns a tuple of cotangents like `primals`.
 

@@ -22,7 +22,8 @@ from fnets.core.trace import Tracer, check_alive, typeof
 from fnets.errors import ArgumentError
 from fnets.transforms.cache_misses import leaf_names, log_miss, warn_of_retraces
 from fnets.transforms.call import jit_p
-from fnets.transforms.lowered import Traced
+from fnets.transforms.edge import public, trim_traceback
+from fnets.transforms.lowered import Lowered, Traced
 from fnets.transforms.signature import Function
 from fnets.transforms.staging import check_callable, check_data
 
@@ -169,11 +170,15 @@ def _jitted(function: Callable, staging: Function, cache: dict) -> Callable:
     def jitted(*args: Any, **kwargs: Any) -> Any:
         if context_of()[0]:
             return function(*args, **kwargs)
-        entry, leaves, traced = lookup(args, kwargs)
-        if traced:
-            out = jit_p.bind(*entry.hoisted, *leaves, jaxpr=entry.jaxpr, name=name, backend=backend)
-        else:
-            out = entry.run(*leaves)
+        try:
+            entry, leaves, traced = lookup(args, kwargs)
+            if traced:
+                out = jit_p.bind(*entry.hoisted, *leaves, jaxpr=entry.jaxpr, name=name, backend=backend)
+            else:
+                out = entry.run(*leaves)
+        except Exception as error:
+            trim_traceback(error)
+            raise
         spec = entry.out_spec
         return out[0] if spec is leaf_spec else unflatten(spec, out)
 
@@ -187,13 +192,24 @@ def _jitted(function: Callable, staging: Function, cache: dict) -> Callable:
         hits = misses = 0
         cache.clear()
 
+    @public
     def trace(*args: Any, **kwargs: Any) -> Traced:
         """The function staged for these arguments, or for `ShapeDtypeStruct`s."""
         return Traced(staging, *staging.arguments(args, kwargs))
 
-    jitted.cache_info, jitted.clear_cache, jitted._cache_size = cache_info, clear_cache, lambda: len(cache)  # type: ignore[attr-defined]
-    jitted.trace, jitted.lower = trace, lambda *args, **kwargs: trace(*args, **kwargs).lower()  # type: ignore[attr-defined]
-    jitted.eval_shape = lambda *args, **kwargs: trace(*args, **kwargs).out_info  # type: ignore[attr-defined]
+    @public
+    def lower(*args: Any, **kwargs: Any) -> Lowered:
+        """The function staged for these arguments, ready to be compiled."""
+        return trace(*args, **kwargs).lower()
+
+    @public
+    def eval_shape(*args: Any, **kwargs: Any) -> Any:
+        """The shapes and dtypes of the result, without computing anything."""
+        return trace(*args, **kwargs).out_info
+
+    for attribute in (cache_info, clear_cache, trace, lower, eval_shape):
+        setattr(jitted, attribute.__name__, attribute)
+    jitted._cache_size = lambda: len(cache)  # type: ignore[attr-defined]
     return jitted
 
 

@@ -17,6 +17,7 @@ from fnets.core.primitive import Primitive
 from fnets.core.trace import Trace, ValueTracer, refuse_closure, typeof
 from fnets.errors import ArgumentError, DTypeError, ShapeError
 from fnets.primitives.base import convert, owned, zeros_like
+from fnets.transforms.edge import public
 from fnets.transforms.staging import JaxprTrace, check_callable, check_data, leaf_paths, name_of
 
 
@@ -68,6 +69,7 @@ def jvp_flat(
     return values, out_tangents, trace
 
 
+@public
 def jvp(fun: Callable, primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False) -> tuple:
     """The value of `fun` at `primals` and its derivative along `tangents`.
 

@@ -12,6 +12,7 @@ from typing import Any
 from fnets import tree
 from fnets.core.avals import ShapedArray
 from fnets.core.ir import Jaxpr, eval_jaxpr
+from fnets.transforms.edge import trim_traceback
 from fnets.transforms.staging import stage
 
 
@@ -30,7 +31,11 @@ class LinearFunction:
         self.__name__ = self.__qualname__ = name
 
     def __call__(self, *args: Any) -> Any:
-        return self.call(self.flat, *args)
+        try:
+            return self.call(self.flat, *args)
+        except Exception as error:
+            trim_traceback(error)
+            raise
 
     def __repr__(self) -> str:
         return f"<{self.__name__} of ({', '.join(a.str_short() for a in self.avals)})>"

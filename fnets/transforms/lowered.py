@@ -16,6 +16,7 @@ from fnets.core.trace import Tracer, typeof
 from fnets.errors import ArgumentError
 from fnets.transforms.cache_misses import leaf_names, structure_differences
 from fnets.transforms.call import jit_p
+from fnets.transforms.edge import trim_traceback
 from fnets.transforms.signature import Function
 
 
@@ -92,7 +93,7 @@ class Lowered(Stage):
       in (c,) }
     >>> print(lowered.as_text("numpy"))
     def run(v0):
-      v1 = item_0(mul_1(v0, 2))
+      v1 = item_1(mul_0(v0, 2))
       v0 = None
       return [v1]
     """
@@ -139,12 +140,15 @@ class Compiled(Lowered):
     _run: Callable[..., list]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        leaves = self._checked(args, kwargs)
-        operands = [*self._staged.hoisted, *leaves]
-        if any([isinstance(x, Tracer) for x in operands]):
-            out = jit_p.bind(*operands, jaxpr=self.jaxpr, name=self.fun_name, backend=self._function.backend)
-        else:
-            out = self._run(*operands)
+        try:
+            operands = [*self._staged.hoisted, *self._checked(args, kwargs)]
+            if any([isinstance(x, Tracer) for x in operands]):
+                out = jit_p.bind(*operands, jaxpr=self.jaxpr, name=self.fun_name, backend=self._function.backend)
+            else:
+                out = self._run(*operands)
+        except Exception as error:
+            trim_traceback(error)
+            raise
         return tree.unflatten_spec(self._staged.out_spec, out)
 
     def _checked(self, args: tuple, kwargs: dict) -> list:

@@ -21,6 +21,7 @@ from fnets.core.trace import Trace, Tracer, check_alive, typeof
 from fnets.errors import ArgumentError
 from fnets.primitives.base import broadcast_to_p
 from fnets.source import user_location
+from fnets.transforms.edge import public
 
 
 class JaxprTracer(Tracer):
@@ -108,10 +109,12 @@ class JaxprTrace(Trace):
 
     def process(self, prim: Primitive, args: tuple, params: dict) -> Any:
         replaced = prim.rules.get("stage")
-        if (
-            replaced is not None
-        ):  # parameters that are functions become jaxprs, and what those close over becomes operands
+        if replaced is not None:
+            # parameters that are functions become jaxprs, and what those close over becomes operands
             args, params = replaced(args, params)
+            for a in args:
+                if isinstance(a, Tracer) and a.trace.id > self.id:  # a value of a younger transformation: its turn first
+                    return prim.bind(*args, **params)
         ins = [self.atom(a) for a in args]
         avals = prim.abstract(*[v.aval for v in ins], **params)
         where = user_location()
@@ -206,6 +209,7 @@ def make_jaxpr(
     check_callable("make_jaxpr", fun)
     static = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
 
+    @public
     @functools.wraps(fun)
     def made(*args: Any, **kwargs: Any) -> Any:
         static_here = {i % len(args) for i in static}
@@ -233,6 +237,7 @@ def make_jaxpr(
     return made
 
 
+@public
 def eval_shape(fun: Callable, *args: Any, **kwargs: Any) -> Any:
     """The shapes and dtypes of `fun(*args, **kwargs)` as a tree of `ShapeDtypeStruct`s, without computing anything.
 

@@ -26,6 +26,7 @@ from fnets.errors import ArgumentError, DTypeError, ShapeError
 from fnets.primitives.base import convert, owned, zeros_like, zeros_of
 from fnets.primitives.elementwise import add
 from fnets.source import Location, speaks_for, user_location
+from fnets.transforms.edge import public, trim_traceback
 from fnets.transforms.linear_function import LinearFunction
 from fnets.transforms.staging import JaxprTrace, check_callable, check_data, innermost_staging, leaf_paths, name_of
 
@@ -381,7 +382,11 @@ def grad(
 
     @functools.wraps(fun)
     def gradient(*args: Any, **kwargs: Any) -> Any:
-        value, g = both(*args, **kwargs)
+        try:
+            value, g = both(*args, **kwargs)
+        except Exception as error:
+            trim_traceback(error)
+            raise
         return (g, value[1]) if has_aux else g
 
     return gradient
@@ -394,27 +399,31 @@ def _value_and_grad(
 
     @functools.wraps(fun)
     def both(*args: Any, **kwargs: Any) -> Any:
-        leaves, spec, rebuild = split_arguments(op, argnums, args, holomorphic, allow_int)
-        wrt = range(len(leaves)) if not allow_int else [i for i, x in enumerate(leaves) if is_float(dtype_of(x))]
-        aux = None
+        try:
+            leaves, spec, rebuild = split_arguments(op, argnums, args, holomorphic, allow_int)
+            wrt = range(len(leaves)) if not allow_int else [i for i, x in enumerate(leaves) if is_float(dtype_of(x))]
+            aux = None
 
-        def flat(*tracers: Any) -> tuple:
-            nonlocal aux
-            out = fun(*rebuild(tracers), **kwargs)
-            if has_aux:
-                out, aux = _unpack_aux(op, out)
-                if tracers:
-                    aux = lower_aux(aux, next((t.trace for t in tracers if type(t) is VJPTracer), None))  # type: ignore[arg-type]
-            return (out,)
+            def flat(*tracers: Any) -> tuple:
+                nonlocal aux
+                out = fun(*rebuild(tracers), **kwargs)
+                if has_aux:
+                    out, aux = _unpack_aux(op, out)
+                    if tracers:
+                        aux = lower_aux(aux, next((t.trace for t in tracers if type(t) is VJPTracer), None))  # type: ignore[arg-type]
+                return (out,)
 
-        (value,), tape = vjp_flat(flat, leaves, wrt, name)
-        seed = _scalar_seed(op, value, holomorphic)
-        grads = tape.pull_arrays((seed,), consume=True)
-        if len(grads) != len(leaves):
-            it = dict(zip(wrt, grads))
-            grads = [it.get(i) if i in it else np.zeros(shape_of(x), bool) for i, x in enumerate(leaves)]
-        gradient = tree.unflatten_spec(spec, grads)
-        return ((value, aux), gradient) if has_aux else (value, gradient)
+            (value,), tape = vjp_flat(flat, leaves, wrt, name)
+            seed = _scalar_seed(op, value, holomorphic)
+            grads = tape.pull_arrays((seed,), consume=True)
+            if len(grads) != len(leaves):
+                it = dict(zip(wrt, grads))
+                grads = [it.get(i) if i in it else np.zeros(shape_of(x), bool) for i, x in enumerate(leaves)]
+            gradient = tree.unflatten_spec(spec, grads)
+            return ((value, aux), gradient) if has_aux else (value, gradient)
+        except Exception as error:
+            trim_traceback(error)
+            raise
 
     return both
 
@@ -445,6 +454,7 @@ def _scalar_seed(op: str, value: Any, holomorphic: bool) -> Any:
     return 1.0 if aval.weak_type else aval.dtype.type(1)
 
 
+@public
 def vjp(fun: Callable, *primals: Any, has_aux: bool = False, reduce_axes: Sequence[Any] = ()) -> tuple:
     """The value of `fun` and its vector-Jacobian product.
 

@@ -20,6 +20,7 @@ from fnets.core.primitive import Primitive
 from fnets.core.trace import Trace, Tracer, shape_of, typeof
 from fnets.errors import ArgumentError, AxisError, ShapeError, UnboundAxisError
 from fnets.primitives.base import move_dim, owned
+from fnets.transforms.edge import trim_traceback
 from fnets.transforms.staging import JaxprTrace, check_callable, check_data, leaf_paths, name_of
 
 
@@ -134,35 +135,39 @@ def vmap(
 
     @functools.wraps(fun)
     def batched(*args: Any, **kwargs: Any) -> Any:
-        if isinstance(in_axes, tuple) and len(in_axes) != len(args):
-            raise ArgumentError(
-                f"[vmap] expected in_axes of as many entries as positional arguments, {len(args)}, got {len(in_axes)}: {in_axes}. "
-                "Use None for arguments that are not mapped."
-            )
-        leaves, spec = tree.flatten_spec((args, kwargs))
+        try:
+            if isinstance(in_axes, tuple) and len(in_axes) != len(args):
+                raise ArgumentError(
+                    f"[vmap] expected in_axes of as many entries as positional arguments, {len(args)}, got {len(in_axes)}: {in_axes}. "
+                    "Use None for arguments that are not mapped."
+                )
+            leaves, spec = tree.flatten_spec((args, kwargs))
 
-        def paths() -> list[str]:
-            return [f"argument{p}" for p in leaf_paths((args, kwargs))]
+            def paths() -> list[str]:
+                return [f"argument{p}" for p in leaf_paths((args, kwargs))]
 
-        check_data("vmap", leaves, paths)
-        positional_spec, keyword_spec = spec[2]
-        dims = tree.flatten_axes("vmap in_axes", positional_spec, in_axes) + [0] * tree.num_leaves(keyword_spec)
-        dims = [d if d is None else _checked_dim(x, d, i, paths) for i, (x, d) in enumerate(zip(leaves, dims))]
-        size = _axis_size(leaves, dims, axis_size, paths)
-        out_spec = None
+            check_data("vmap", leaves, paths)
+            positional_spec, keyword_spec = spec[2]
+            dims = tree.flatten_axes("vmap in_axes", positional_spec, in_axes) + [0] * tree.num_leaves(keyword_spec)
+            dims = [d if d is None else _checked_dim(x, d, i, paths) for i, (x, d) in enumerate(zip(leaves, dims))]
+            size = _axis_size(leaves, dims, axis_size, paths)
+            out_spec = None
 
-        def flat(*xs: Any) -> list:
-            nonlocal out_spec
-            positional, keywords = tree.unflatten_spec(spec, xs)
-            out = fun(*positional, **keywords)
-            outs, out_spec = tree.flatten_spec(out)
-            check_data("vmap", outs, lambda: [f"result{p}" for p in leaf_paths(out)])
-            return outs
+            def flat(*xs: Any) -> list:
+                nonlocal out_spec
+                positional, keywords = tree.unflatten_spec(spec, xs)
+                out = fun(*positional, **keywords)
+                outs, out_spec = tree.flatten_spec(out)
+                check_data("vmap", outs, lambda: [f"result{p}" for p in leaf_paths(out)])
+                return outs
 
-        pairs = vmap_flat(flat, leaves, dims, size, name_of(fun), axis_name)
-        wanted = tree.flatten_axes("vmap out_axes", out_spec, out_axes)
-        results = [_placed(v, d, w, size) for (v, d), w in zip(pairs, wanted)]
-        return tree.unflatten_spec(out_spec, results)
+            pairs = vmap_flat(flat, leaves, dims, size, name_of(fun), axis_name)
+            wanted = tree.flatten_axes("vmap out_axes", out_spec, out_axes)
+            results = [_placed(v, d, w, size) for (v, d), w in zip(pairs, wanted)]
+            return tree.unflatten_spec(out_spec, results)
+        except Exception as error:
+            trim_traceback(error)
+            raise
 
     return batched
 
