@@ -39,10 +39,10 @@ class Primitive:
     fresh: the result never shares memory with an operand (a backend may then reuse its buffer).
     differentiable: False declares that every derivative is zero, so that jvp and vjp need no rule.
 
-    >>> twice_p = Primitive("twice")
-    >>> twice_p.impl = lambda x: 2 * x
-    >>> twice_p.bind(3.0)
-    6.0
+    >>> negative_p = Primitive("my_negative")
+    >>> negative_p.impl = np.negative
+    >>> negative_p.bind(3.0)
+    -3.0
     """
 
     __slots__ = (
