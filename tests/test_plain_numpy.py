@@ -68,7 +68,7 @@ FUNCTIONS = {
         np.add.reduce(x, axis=1) + np.multiply.reduce(x, 1) + np.maximum.reduce(x, axis=1) + np.logaddexp.reduce(x, 1)
     ),
     "accumulate": lambda x: np.add.accumulate(x, axis=1) + np.multiply.accumulate(x, 1) + np.maximum.accumulate(x, 1),
-    "any reduce and accumulate": lambda x: np.arctan2.reduce(x, 1)[:, None] + np.subtract.accumulate(x, 1),
+    "any reduce and accumulate": lambda x: np.subtract.reduce(x, 1)[:, None] + np.subtract.accumulate(x, 1),
     "reduceat": lambda x: np.add.reduceat(x, [0, 2], axis=1),
     "ufunc outer": lambda x: np.multiply.outer(x[0], x[1]) + np.subtract.outer(V, x[2]),
     "ufunc dtype": lambda x: np.add(x, Y, dtype=np.float64),

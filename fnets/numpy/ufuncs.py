@@ -125,6 +125,8 @@ class BinaryMethods:
         starts = [int(i) for i in np.asarray(indices)]
         stops = [*starts[1:], a.shape[axis]]
         parts = [m.split(a, [i, max(j, i + 1)], axis)[1] for i, j in zip(starts, stops)]
+        if not parts:
+            return m.split(a, [0], axis)[0]
         return m.stack([self.reduce(part, axis) for part in parts], axis)
 
     def at(self, a: Any, indices: Any, b: Any = None, /, *, inplace: bool = False) -> Any:
