@@ -271,6 +271,11 @@ def conv_dimension_numbers(
         raise ShapeError(
             f"[conv] expected operands with the same number of axes, got {tuple(lhs_shape)} and {tuple(rhs_shape)}. Add one with x[None]."
         )
+    if ndim < 2:
+        raise ShapeError(
+            f"[conv] expected operands (N, C, ...) and (O, C, ...), got {tuple(lhs_shape)} and {tuple(rhs_shape)}. "
+            "Add a batch axis with x[None] or a channel axis with x[:, None]."
+        )
     if dimension_numbers is None:
         first = tuple(range(ndim))
         return ConvDimensionNumbers(first, first, first)

@@ -27,7 +27,7 @@ from fnets.primitives import pool_kernels
 from fnets.primitives.base import arr, convert, linear, move_dim
 from fnets.primitives.conv import Padding, per_dimension, resolve_padding
 from fnets.primitives.conv_geometry import Ints, dilated
-from fnets.primitives.elementwise import add, div, maximum, minimum
+from fnets.primitives.elementwise import add, div, maximum, minimum, select
 from fnets.primitives.pool_kernels import Windows, windows
 from fnets.primitives.reduce import _known_computation
 from fnets.primitives.shape import pad, slice_in_dim
@@ -353,22 +353,18 @@ def reduce_window(
         raise ShapeError(f"[reduce_window] expected operands of one shape, got {told}. Broadcast them first.")
     inits = [convert(v, dtype_of(x)) for v, x in zip(inits, xs)]
     base = per_dimension("reduce_window", "base_dilation", base_dilation, len(shape))
-    if max(base, default=1) > 1:
-        config = [(0, 0, b - 1) for b in base]
-        xs = [pad(x, v, config) for x, v in zip(xs, inits)]
-        shape = shape_of(xs[0])
-    params = _params("reduce_window", shape, window_dimensions, window_strides, padding, window_dilation)
-
+    spread_shape = tuple([dilated(n, b) for n, b in zip(shape, base)])
+    params = _params("reduce_window", spread_shape, window_dimensions, window_strides, padding, window_dilation)
     if len(xs) == 1 and treedef == tree.structure(0):
-        known = _known(xs[0], inits[0], computation, params)
-        if known is not None:
-            return known
+        name = _name(computation, dtype_of(xs[0]))
+        if name in _PRIMITIVES and dtype_of(xs[0]).kind in ("iufcV" if name == "add" else "biufV"):
+            return _by_primitive(name, xs[0], inits[0], base, params)
 
     def combine(left: Sequence, right: Sequence) -> list:
         out = tree.leaves(computation(tree.unflatten(treedef, left), tree.unflatten(treedef, right)))
         return [convert(o, dtype_of(x)) for o, x in zip(out, xs)]
 
-    return tree.unflatten(treedef, combine(inits, _combined(xs, inits, combine, params)))
+    return tree.unflatten(treedef, _by_slices(xs, inits, combine, base, params))
 
 
 _NAMES = {np.add: "add", np.maximum: "max", np.minimum: "min", add: "add", maximum: "max", minimum: "min"}
@@ -382,35 +378,57 @@ def _name(computation: Callable, dtype: np.dtype) -> str:
     return known or _known_computation(computation, dtype)
 
 
-def _known(x: Any, init: Any, computation: Callable, params: dict) -> Any:
-    """The result by a primitive, or None if there is none for this computation and initial value."""
-    name = _name(computation, dtype_of(x))
-    prim = _PRIMITIVES.get(name)
-    if prim is None or dtype_of(x).kind == "b" and name == "add" or dtype_of(x).kind == "c" and name != "add":
-        return None
-    neutral = isinstance(init, (np.ndarray, np.generic)) and bool(init == identity_of(name, dtype_of(x)))
-    if neutral:
-        return prim.bind(x, **params)
-    if name == "add":
-        inside = all([lo <= 0 and hi <= 0 for lo, hi in params["padding"]])
-        return add(init, prim.bind(x, **params)) if inside else None
-    return (maximum if name == "max" else minimum)(init, prim.bind(x, **params))
+def _by_primitive(name: str, x: Any, init: Any, base: Ints, params: dict) -> Any:
+    identity = identity_of(name, dtype_of(x))
+    if max(base, default=1) > 1:
+        x = pad(x, identity, [(0, 0, b - 1) for b in base])
+    out = _PRIMITIVES[name].bind(x, **params)
+    if isinstance(init, (np.ndarray, np.generic)) and init == identity:
+        return out
+    return {"add": add, "max": maximum, "min": minimum}[name](init, out)
 
 
-def _combined(xs: Sequence, inits: Sequence, combine: Callable, params: dict) -> Sequence:
-    """Combine the elements of windows by slices, axis by axis from the last, so that the order of elements is kept."""
+def _by_slices(xs: Sequence, inits: Sequence, combine: Callable, base: Ints, params: dict) -> Sequence:
+    """Combine the elements of windows by slices, axis by axis from the last, so that their order is kept; padding takes no part."""
+    rank = len(base)
     shape = shape_of(xs[0])
-    w = _windows("reduce_window", shape, params)
-    pads = [(lo, hi, 0) for lo, hi in params["padding"]]
-    xs = [pad(x, v, pads) for x, v in zip(xs, inits)]
-    for axis in reversed(range(len(shape))):
+    xs = [pad(x, v, [(lo, hi, b - 1) for (lo, hi), b in zip(params["padding"], base)]) for x, v in zip(xs, inits)]
+    seen = []  # per axis, from the last: where a window sees any element
+    for axis in reversed(range(rank)):
+        (lo, hi), b = params["padding"][axis], base[axis]
+        exists = np.zeros(max(0, dilated(shape[axis], b) + lo + hi), bool)
+        places = np.arange(shape[axis]) * b + lo
+        exists[places[(places >= 0) & (places < len(exists))]] = True
         n, s, d = (params[k][axis] for k in ("window_dimensions", "window_strides", "window_dilation"))
-        if (n, s) == (1, 1):
-            continue
-        last = max(0, (w.out[axis] - 1) * s + 1)
-        taps = [[slice_in_dim(x, r * d, r * d + last, s, axis) for x in xs] for r in range(n)]
-        xs = functools.reduce(combine, taps)
-    return xs
+        out = max(0, (len(exists) - dilated(n, d)) // s + 1)
+        end = max(0, (out - 1) * s + 1)
+        total, some = None, np.zeros(out, bool)
+        for start in range(0, n * d, d):
+            tap = [slice_in_dim(x, start, start + end, s, axis) for x in xs]
+            here = exists[start : start + end : s]
+            along = (-1, *(1,) * (rank - 1 - axis))
+            total = tap if total is None else _where_seen(combine, total, some.reshape(along), tap, here.reshape(along))
+            some = some | here
+        xs = total
+        seen.insert(0, some)
+    everywhere = functools.reduce(np.logical_and.outer, seen, np.ones((), bool))
+    total = combine(inits, xs)
+    return total if everywhere.all() else [select(everywhere, t, v) for t, v in zip(total, inits)]
+
+
+def _where_seen(
+    combine: Callable, left: Sequence, has_left: np.ndarray, right: Sequence, has_right: np.ndarray
+) -> Sequence:
+    """Combine two slices where both exist; where one does, take that one."""
+    if not has_right.any():
+        return left
+    if not has_left.any():
+        return right
+    both = has_left & has_right
+    combined = combine(left, right)
+    if both.all():
+        return combined
+    return [select(both, c, select(has_right, r, a)) for c, a, r in zip(combined, left, right)]
 
 
 # ------------------------------------------------------------------ pooling
