@@ -49,7 +49,7 @@ def close(a, b, tol: float, what: str) -> None:
 
 def test_every_primitive_has_rules_and_samples():
     sampled = {s.prim.name for s in SAMPLES} | NO_SAMPLE_NEEDED
-    defined = {n for n, p in registry.items() if p.impl.__module__.startswith("fnets")} | {
+    defined = {n for n, p in registry.items() if p.impl.__module__.startswith("fnets") and not is_missing(p.impl)} | {
         n for n, p in registry.items() if p.ufunc is not None
     }
     assert not sorted(defined - sampled), "primitives without a sample in tests/samples/"
