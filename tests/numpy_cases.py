@@ -468,6 +468,17 @@ case("polyder", V, 2)
 case("polyint", V)
 case("polyint", V, 2, k=[1.0, 2.0], vmap=False)
 case("poly", V)
+case("polyfit", V, V2, 2, tol=1e-9)
+case("polyfit", V, normal(5, 2), 1, w=np.abs(V2) + 0.5, tol=1e-9)
+case("polyfit", V, V2, 1, cov=True, tol=1e-9)
+case("polyfit", V, V2, 2, cov="unscaled", tol=1e-9)
+case(
+    "roots",
+    np.array([0.0, 1.0, -6.0, 11.0, -6.0, 0.0]),
+    jit=False,
+    tol=1e-9,
+    numpy=lambda p: np.roots(p).astype(complex),
+)
 case("apply_along_axis", lambda v: v.sum(), 0, M, jit=False)
 case("apply_over_axes", np.sum, T, (0, 2), jit=False)
 
@@ -539,7 +550,8 @@ case("isscalar", 2.0, jit=False)
 
 # names that are types, constants, modules' own machinery, or tested elsewhere
 ELSEWHERE = {
-    "Array", "__array_namespace_info__",
+    "Array",
+    "__array_namespace_info__",
     "finfo",
     "iinfo",
     "ComplexWarning",

@@ -257,6 +257,12 @@ from fnets.primitives.linear_algebra import (
     dot_general,
     dot_general_p,
 )
+from fnets.primitives.pool import (
+    reduce_window,
+    reduce_window_max_p,
+    reduce_window_min_p,
+    reduce_window_sum_p,
+)
 from fnets.primitives.reduce import (
     argmax,
     argmax_p,
@@ -517,7 +523,11 @@ __all__ = [
     "reduce_prod_p",
     "reduce_sum",
     "reduce_sum_p",
+    "reduce_window",
+    "reduce_window_max_p",
+    "reduce_window_min_p",
     "reduce_window_shape_tuple",
+    "reduce_window_sum_p",
     "reduce_xor",
     "reduce_xor_p",
     "rem",

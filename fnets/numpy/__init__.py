@@ -10,7 +10,6 @@ array([3., 3.], dtype=float32)
 """
 
 import importlib
-import importlib.util
 import sys
 from typing import Any
 
@@ -91,12 +90,19 @@ __all__ += ufuncs.__all__
 __all__ += windows.__all__
 
 
-_SUBMODULES = [n for n in ("fft", "linalg") if importlib.util.find_spec(f"fnets.numpy.{n}")]
+_SUBMODULES = ("fft", "linalg")
+_LATE = {
+    "polyfit": "fitting",
+    "roots": "fitting",
+}  # what needs linear algebra: loaded when first used, so that the import stays quick
+__all__ += list(_LATE)
 
 
 def __getattr__(name: str) -> Any:
-    if name in _SUBMODULES:  # loaded when first used, so that the import stays quick
+    if name in _SUBMODULES:
         return importlib.import_module(f"fnets.numpy.{name}")
+    if name in _LATE:
+        return getattr(importlib.import_module(f"fnets.numpy.{_LATE[name]}"), name)
     if name in dtypes.EXTENDED:
         return dtypes.extended_type(name)
     raise AttributeError(f"module 'fnets.numpy' has no attribute {name!r}")

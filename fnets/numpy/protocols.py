@@ -255,7 +255,9 @@ def _attach_ufunc_methods() -> None:
             setattr(_UFUNCS[ufunc], name, getattr(methods, name))
     for ufunc, function in _UFUNCS.items():
         if ufunc.nin == ufunc.nout == 1:
-            function.at = BinaryMethods(function, ufunc.__name__).at  # the one method that functions of one argument have
+            function.at = BinaryMethods(
+                function, ufunc.__name__
+            ).at  # the one method that functions of one argument have
 
 
 _attach_ufunc_methods()
