@@ -35,6 +35,8 @@ LAYERS = {
     "data": 7,
     "io": 7,
     "plots": 7,
+    "profiler": 7,
+    "testing": 7,
     "__init__": 8,
     "__main__": 8,
 }

@@ -38,6 +38,16 @@ class Stage:
         return self._staged.jaxpr
 
     @property
+    def hoisted(self) -> tuple:
+        """Values of running transformations that the function closes over: leading operands of the jaxpr."""
+        return self._staged.hoisted
+
+    @property
+    def names(self) -> list[str]:
+        """What the leaves of the arguments are called in the function."""
+        return leaf_names(self._function.fun, self._in_spec, self._static)
+
+    @property
     def in_tree(self) -> tree.PyTreeDef:
         """The structure of `(args, kwargs)`, without static arguments."""
         return tree.PyTreeDef(self._in_spec)
@@ -57,14 +67,38 @@ class Stage:
         """The types of the result, in its structure."""
         return tree.unflatten_spec(self._staged.out_spec, [_struct(v.aval) for v in self.jaxpr.outvars])
 
+    def checked_leaves(self, args: tuple, kwargs: dict) -> list:
+        """The leaves of a call's arguments; raises unless they have the types that this was staged for."""
+        leaves, spec = tree.flatten_spec((args, kwargs))
+        if spec != self._in_spec:
+            leaves, spec, static = self._function.arguments(args, kwargs)
+            if spec == self._in_spec and static != self._static:
+                raise ArgumentError(
+                    f"[compiled] expected the static arguments that {self.fun_name} was lowered for, got others. Lower it for these, "
+                    "or call the jitted function, which compiles by itself."
+                )
+        if spec != self._in_spec:
+            place, has, had = structure_differences(self._function.fun, self._static, spec, self._in_spec)[0]
+            raise ArgumentError(
+                f"[compiled] expected arguments of the structure that {self.fun_name} was lowered for, got {has} instead of {had} in "
+                f"{place}. Call the jitted function, which compiles by itself."
+            )
+        for i, (x, want) in enumerate(zip(leaves, self.in_avals)):
+            have = typeof(x)
+            if have != want:
+                raise ArgumentError(
+                    f"[compiled] expected {self.names[i]} of type {_type(want)}, for which {self.fun_name} was lowered, got {_type(have)}. "
+                    "Convert it, lower for this type, or call the jitted function, which compiles by itself."
+                )
+        return leaves
+
     def _as(self, cls: type) -> Any:
         out = cls.__new__(cls)
         out.__dict__.update(self.__dict__)
         return out
 
     def __repr__(self) -> str:
-        names = leaf_names(self._function.fun, self._in_spec, self._static)
-        types = ", ".join(f"{n}: {a.str_short()}" for n, a in zip(names, self.in_avals))
+        types = ", ".join(f"{n}: {a.str_short()}" for n, a in zip(self.names, self.in_avals))
         return f"{type(self).__name__}({self.fun_name}: {types})"
 
 
@@ -141,7 +175,7 @@ class Compiled(Lowered):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         try:
-            operands = [*self._staged.hoisted, *self._checked(args, kwargs)]
+            operands = [*self.hoisted, *self.checked_leaves(args, kwargs)]
             if any([isinstance(x, Tracer) for x in operands]):
                 out = jit_p.bind(*operands, jaxpr=self.jaxpr, name=self.fun_name, backend=self._function.backend)
             else:
@@ -150,31 +184,6 @@ class Compiled(Lowered):
             trim_traceback(error)
             raise
         return tree.unflatten_spec(self._staged.out_spec, out)
-
-    def _checked(self, args: tuple, kwargs: dict) -> list:
-        leaves, spec = tree.flatten_spec((args, kwargs))
-        if spec != self._in_spec:
-            leaves, spec, static = self._function.arguments(args, kwargs)
-            if spec == self._in_spec and static != self._static:
-                raise ArgumentError(
-                    f"[compiled] expected the static arguments that {self.fun_name} was lowered for, got others. Lower it for these, "
-                    "or call the jitted function, which compiles by itself."
-                )
-        if spec != self._in_spec:
-            place, has, had = structure_differences(self._function.fun, self._static, spec, self._in_spec)[0]
-            raise ArgumentError(
-                f"[compiled] expected arguments of the structure that {self.fun_name} was lowered for, got {has} instead of {had} in "
-                f"{place}. Call the jitted function, which compiles by itself."
-            )
-        for i, (x, want) in enumerate(zip(leaves, self.in_avals)):
-            have = typeof(x)
-            if have != want:
-                name = leaf_names(self._function.fun, spec, self._static)[i]
-                raise ArgumentError(
-                    f"[compiled] expected {name} of type {_type(want)}, for which {self.fun_name} was lowered, got {_type(have)}. "
-                    "Convert it, lower for this type, or call the jitted function, which compiles by itself."
-                )
-        return leaves
 
 
 def _type(a: ShapedArray) -> str:
