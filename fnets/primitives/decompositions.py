@@ -20,7 +20,7 @@ from fnets.core.trace import dtype_of, shape_of
 from fnets.primitives import linalg_kernels as kernels
 from fnets.primitives.base import convert, reduce_sum
 from fnets.primitives.diagonals import diagonal, tril, triu
-from fnets.primitives.elementwise import add, complex_, conj, div, eq, imag, mul, neg, real, select, sub
+from fnets.primitives.elementwise import add, complex_, conj, div, eq, imag, mul, neg, real, select, sign, sub
 from fnets.primitives.gather import take_along
 from fnets.primitives.linear_algebra import matmul
 from fnets.primitives.reduce import argmax
@@ -74,14 +74,14 @@ def _reciprocal_gaps(w: Any) -> Any:
     return _safe_reciprocal(sub(expand_dims(w, -2), expand_dims(w, -1)))
 
 
-def _hermitian_from(t: Any, lower: bool) -> Any:
+def hermitian_from(t: Any, lower: bool) -> Any:
     """The Hermitian matrix of which only one triangle, and the real part of the diagonal, is read."""
     strict = tril(t, -1) if lower else triu(t, 1)
     return add(add(strict, mH(strict)), _real_diagonal(t))
 
 
 def _triangle_of(g: Any, lower: bool) -> Any:
-    """The adjoint of `_hermitian_from`."""
+    """The adjoint of `hermitian_from`."""
     both = add(g, mH(g))
     return add(tril(both, -1) if lower else triu(both, 1), _real_diagonal(g))
 
@@ -147,7 +147,7 @@ def _right(lower: Any, x: Any, adjoint: bool = False) -> Any:
 
 def _cholesky_jvp(primals: Sequence, tangents: Sequence) -> tuple:
     lower = cholesky_p.bind(*primals)
-    inner = _right(lower, _left(lower, _hermitian_from(tangents[0], True)), adjoint=True)
+    inner = _right(lower, _left(lower, hermitian_from(tangents[0], True)), adjoint=True)
     return lower, matmul(lower, _half_diagonal(inner))
 
 
@@ -186,7 +186,7 @@ eigh_p = declare("eigh", _eigh_call, _eigh_abstract, _FINITE, multi=True)
 def _eigh_jvp(primals: Sequence, tangents: Sequence, lower: bool, vectors: bool) -> tuple:
     (a,) = primals
     w, v = eigh_p.bind(a, lower=lower, vectors=True)
-    inner = products(mH(v), _hermitian_from(tangents[0], lower), v)
+    inner = products(mH(v), hermitian_from(tangents[0], lower), v)
     slope = real_part(diagonal(inner, 0, -2, -1))
     if not vectors:
         return eigh_p.bind(a, lower=lower, vectors=False), [slope]
@@ -335,7 +335,7 @@ def _svd_jvp(primals: Sequence, tangents: Sequence, full_matrices: bool, vectors
     u, s, vh = svd_p.bind(a, full_matrices=full_matrices, vectors=True)
     u1, v1 = _thin(u, s, vh)
     inner = products(mH(u1), t, v1)
-    slope = real_part(diagonal(inner, 0, -2, -1))
+    slope = mul(real_part(diagonal(inner, 0, -2, -1)), sign(s))  # at a zero singular value, as abs'(0) = 0
     if not vectors:
         return svd_p.bind(a, full_matrices=full_matrices, vectors=False), [slope]
     gaps, inverse = _svd_gaps(s), _safe_reciprocal(s)
@@ -401,7 +401,7 @@ def _svd_gradient(u: Any, s: Any, v: Any, gu: Any, gs: Any, gv: Any) -> Any:
     inverse = _safe_reciprocal(s)
     parts, inner = [], []
     if gs is not None:
-        inner.append(convert(_as_diagonal(gs), dtype_of(u)))
+        inner.append(convert(_as_diagonal(mul(gs, sign(s))), dtype_of(u)))
     if gu is not None:
         y = matmul(mH(u), gu)
         inner.append(_columns_times(mul(_svd_gaps(s), sub(y, mH(y))), s))

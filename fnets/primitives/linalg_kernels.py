@@ -94,8 +94,12 @@ def lu(a: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 # ------------------------------------------------------------------ tridiagonal systems
 
 
-def tridiagonal_solve(dl: np.ndarray, d: np.ndarray, du: np.ndarray, b: np.ndarray) -> np.ndarray:
+def tridiagonal_solve(
+    dl: np.ndarray, d: np.ndarray, du: np.ndarray, b: np.ndarray, perturb_singular: bool = False
+) -> np.ndarray:
     """x of a tridiagonal system (diagonals (..., n), dl[0] and du[-1] not read; b (..., n, k)), by elimination with row swaps (LAPACK's gtsv).
+
+    perturb_singular: put a number of the size of the rounding error in the place of a zero pivot, instead of an error.
 
     >>> tridiagonal_solve(np.array([0.0, 1.0]), np.array([2.0, 2.0]), np.array([1.0, 0.0]), np.array([[3.0], [3.0]]))
     array([[1.],
@@ -109,12 +113,19 @@ def tridiagonal_solve(dl: np.ndarray, d: np.ndarray, du: np.ndarray, b: np.ndarr
     x = np.moveaxis(np.broadcast_to(b, (*batch, *b.shape[-2:])).astype(dtype), -2, 0).copy()
     mid, up = mid.copy(), up.copy()
     up2 = np.zeros_like(up)  # what swapping rows puts into the second upper diagonal
+
+    def fixed(pivot: np.ndarray) -> np.ndarray:
+        if pivot.all():
+            return pivot
+        if not perturb_singular:
+            raise np.linalg.LinAlgError("Singular matrix")
+        size = max([float(np.abs(v).max()) for v in (low[1:], mid, up[:-1]) if v.size] or [0.0])
+        return np.where(pivot == 0, np.finfo(dtype).eps * (size or 1.0), pivot)
+
     for i in range(n - 1):
         next_up = up[i + 1] if i + 2 < n else np.zeros_like(up[i])
         swap = np.abs(low[i + 1]) > np.abs(mid[i])
-        pivot, other = np.where(swap, low[i + 1], mid[i]), np.where(swap, mid[i], low[i + 1])
-        if not pivot.all():
-            raise np.linalg.LinAlgError("Singular matrix")
+        pivot, other = fixed(np.where(swap, low[i + 1], mid[i])), np.where(swap, mid[i], low[i + 1])
         factor = other / pivot
         first, second = np.where(swap, mid[i + 1], up[i]), np.where(swap, up[i], mid[i + 1])
         above = np.where(swap, next_up, 0)
@@ -123,8 +134,8 @@ def tridiagonal_solve(dl: np.ndarray, d: np.ndarray, du: np.ndarray, b: np.ndarr
         up[i + 1] = np.where(swap, 0, next_up) - factor * above
         kept, reduced = np.where(swap, x[i + 1], x[i]), np.where(swap, x[i], x[i + 1])
         x[i], x[i + 1] = kept, reduced - factor * kept
-    if n and not mid[n - 1].all():
-        raise np.linalg.LinAlgError("Singular matrix")
+    if n:
+        mid[n - 1] = fixed(mid[n - 1])
     for i in reversed(range(n)):
         if i + 1 < n:
             x[i] -= up[i] * x[i + 1]
@@ -211,3 +222,74 @@ def adjugate(a: np.ndarray) -> np.ndarray:
     sign = np.linalg.det(u) * np.linalg.det(vh)
     scale = (sign[..., None] * _products_of_others(s))[..., None, :]
     return np.matmul(vh.conj().swapaxes(-1, -2) * scale, u.conj().swapaxes(-1, -2)).astype(a.dtype, copy=False)
+
+
+# ------------------------------------------------------------------ reflectors
+
+
+def hessenberg(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Reduce square matrices to Hessenberg form by reflections, as LAPACK's gehrd: the form with the reflectors below its subdiagonal, and their factors.
+
+    >>> hessenberg(np.array([[1.0, 2.0], [3.0, 4.0]]))[1]
+    array([0.])
+    """
+    batch, n = a.shape[:-2], a.shape[-1]
+    x = np.array(a.reshape(math.prod(batch), n, n))
+    taus = np.zeros((len(x), max(n - 1, 0)), a.dtype)
+    for i in range(n - 1):
+        v, beta, tau = _reflector(x[:, i + 1 :, i])
+        taus[:, i] = tau
+        row, column = v.conj()[:, None, :], v[:, :, None]
+        rest = x[:, :, i + 1 :]
+        rest -= tau[:, None, None] * np.matmul(np.matmul(rest, column), row)
+        rest = x[:, i + 1 :, i + 1 :]
+        rest -= tau.conj()[:, None, None] * np.matmul(column, np.matmul(row, rest))
+        x[:, i + 1, i], x[:, i + 2 :, i] = beta, v[:, 1:]
+    return x.reshape(a.shape), taus.reshape(*batch, -1) if n > 1 else np.zeros((*batch, 0), a.dtype)
+
+
+def _reflector(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """v (v[0] = 1), beta and tau with (I - tau v v*)* x = beta e0, beta real; nothing to do gives tau = 0 (LAPACK's larfg)."""
+    first, tail = x[:, 0], x[:, 1:]
+    length = np.linalg.norm(tail, axis=1)
+    idle = (length == 0) & (first.imag == 0)
+    beta = -np.copysign(np.hypot(np.abs(first), length), first.real)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        tau = np.where(idle, 0, (beta - first) / beta)
+        v = np.where(idle[:, None], 0, tail / (first - beta)[:, None])
+    return np.concatenate([np.ones_like(first)[:, None], v], axis=1), np.where(idle, first, beta), tau
+
+
+def column_order(a: np.ndarray) -> np.ndarray:
+    """The order in which QR with column pivoting takes the columns: always the one that is longest beside those already taken.
+
+    >>> column_order(np.array([[1.0, 3.0], [0.0, 4.0]]))
+    array([1, 0], dtype=int32)
+    """
+    batch, (m, n) = a.shape[:-2], a.shape[-2:]
+    x = np.array(a.reshape(math.prod(batch), m, n))
+    order = np.tile(np.arange(n, dtype=np.int32), (len(x), 1))
+    each = np.arange(len(x))
+    for i in range(min(m, n)):
+        p = np.linalg.norm(x[:, i:, i:], axis=1).argmax(axis=1) + i
+        for moved in (x.swapaxes(1, 2), order):
+            moved[each, p], moved[:, i] = moved[:, i].copy(), moved[each, p]
+        v, _, tau = _reflector(x[:, i:, i])
+        rest = x[:, i:, i:]
+        rest -= tau.conj()[:, None, None] * np.matmul(v[:, :, None], np.matmul(v.conj()[:, None, :], rest))
+    return order.reshape(*batch, n)
+
+
+def permutation_of_swaps(pivots: np.ndarray, permutation_size: int) -> np.ndarray:
+    """The order of rows that successive swaps of row i with row pivots[i] make.
+
+    >>> permutation_of_swaps(np.array([1, 1]), 2)
+    array([1, 0], dtype=int32)
+    """
+    batch = pivots.shape[:-1]
+    flat = pivots.reshape(math.prod(batch), pivots.shape[-1])
+    order = np.tile(np.arange(permutation_size, dtype=np.int32), (len(flat), 1))
+    each = np.arange(len(flat))
+    for i, p in enumerate(flat.T):
+        order[each, p], order[:, i] = order[:, i].copy(), order[each, p]
+    return order.reshape(*batch, permutation_size)

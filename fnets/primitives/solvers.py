@@ -435,40 +435,47 @@ slogdet_p.jvp, slogdet_p.vjp = _slogdet_jvp, _slogdet_vjp
 # ------------------------------------------------------------------ pinv
 
 
-def _pinv_abstract(a: ShapedArray, rtol: float, hermitian: bool) -> ShapedArray:
+def _pinv_abstract(a: ShapedArray, rtol: ShapedArray, hermitian: bool) -> ShapedArray:
     check_matrix("pinv", a, square=hermitian)
-    return ShapedArray((*a.shape[:-2], a.shape[-1], a.shape[-2]), a.dtype)
+    batch = broadcast_shapes("pinv", a.shape[:-2], rtol.shape)
+    return ShapedArray((*batch, a.shape[-1], a.shape[-2]), a.dtype)
 
 
-def _pinv_call(a: Any, rtol: float, hermitian: bool) -> Any:
-    return np.linalg.pinv(a, rtol, hermitian)
+def _pinv_call(a: Any, rtol: Any, hermitian: bool) -> Any:
+    batch = np.broadcast_shapes(a.shape[:-2], np.shape(rtol))
+    a = np.broadcast_to(a, (*batch, *a.shape[-2:]))
+    return np.linalg.pinv(a, rtol, hermitian).astype(a.dtype, copy=False)
 
 
+# singular values up to rtol times the largest count as zero; rtol is one number, or one per matrix
 pinv_p = declare("pinv", _pinv_call, _pinv_abstract, "finite values. Check the matrix with isfinite.")
+pinv_p.batch = batch_matrices(pinv_p, 2, 0)
 
 # Golub and Pereyra, "The differentiation of pseudo-inverses ..." (1973), for matrices of constant rank:
 # dP = -P dA P + P P* dA* (I - A P) + (I - P A) dA* P* P
 
 
-def _pinv_jvp(primals: Sequence, tangents: Sequence, **params: Any) -> tuple:
-    (a,), (t,) = primals, tangents
-    p = pinv_p.bind(a, **params)
+def _pinv_jvp(primals: Sequence, tangents: Sequence, hermitian: bool) -> tuple:
+    (a, rtol), t = primals, tangents[0]
+    p = pinv_p.bind(a, rtol, hermitian=hermitian)
+    if t is None:
+        return p, None
     th, ph = mH(t), mH(p)
     left, right = products(p, ph, th), products(th, ph, p)
-    slope = sub(add(sub(left, products(left, a, p)), sub(right, products(p, a, right))), products(p, t, p))
-    return p, slope
+    return p, sub(add(sub(left, products(left, a, p)), sub(right, products(p, a, right))), products(p, t, p))
 
 
-def _pinv_vjp(active: tuple, a: Any, **params: Any) -> tuple:
-    p = pinv_p.bind(a, **params)
+def _pinv_vjp(active: tuple, a: Any, rtol: Any, hermitian: bool) -> tuple:
+    p = pinv_p.bind(a, rtol, hermitian=hermitian)
+    aval = typeof(a)
 
-    def pull(ct: Any) -> tuple:
+    def of_a(ct: Any) -> Any:
         ph, gh = mH(p), mT(ct)  # gh: the adjoint of the gradient conj(ct)
         left, right = products(gh, p, ph), products(ph, p, gh)
         slope = sub(add(sub(left, products(a, p, left)), sub(right, products(right, p, a))), products(ph, mH(gh), ph))
-        return (conjugate(slope),)
+        return fit(conjugate(slope), aval)
 
-    return p, pull
+    return p, lambda ct: [of_a(ct) if i == 0 else None for i in active]
 
 
 pinv_p.jvp, pinv_p.vjp = _pinv_jvp, _pinv_vjp
@@ -476,7 +483,9 @@ pinv_p.jvp, pinv_p.vjp = _pinv_jvp, _pinv_vjp
 # ------------------------------------------------------------------ tridiagonal systems
 
 
-def _tridiagonal_abstract(dl: ShapedArray, d: ShapedArray, du: ShapedArray, b: ShapedArray) -> ShapedArray:
+def _tridiagonal_abstract(
+    dl: ShapedArray, d: ShapedArray, du: ShapedArray, b: ShapedArray, perturb_singular: bool
+) -> ShapedArray:
     check_matrix("tridiagonal_solve", b)
     n = b.shape[-2]
     for v in (dl, d, du):
@@ -489,10 +498,10 @@ def _tridiagonal_abstract(dl: ShapedArray, d: ShapedArray, du: ShapedArray, b: S
     return ShapedArray((*batch, *b.shape[-2:]), np.result_type(dl.dtype, d.dtype, du.dtype, b.dtype))
 
 
-def _tridiagonal_call(dl: Any, d: Any, du: Any, b: Any) -> Any:
+def _tridiagonal_call(dl: Any, d: Any, du: Any, b: Any, perturb_singular: bool) -> Any:
     if b.ndim < 2 or not dl.shape[-1:] == d.shape[-1:] == du.shape[-1:] == b.shape[-2:-1]:
         raise np.linalg.LinAlgError  # the abstract rule says what is wrong
-    return kernels.tridiagonal_solve(dl, d, du, b)
+    return kernels.tridiagonal_solve(dl, d, du, b, perturb_singular)
 
 
 tridiagonal_solve_p = declare(
@@ -517,19 +526,19 @@ def _tridiagonal_product(dl: Any, d: Any, du: Any, x: Any) -> Any:
     return total(*[mul(expand_dims(v, -1), neighbour()) for v, neighbour in parts if v is not None])
 
 
-def _tridiagonal_jvp(primals: Sequence, tangents: Sequence) -> tuple:
-    x = tridiagonal_solve_p.bind(*primals)
+def _tridiagonal_jvp(primals: Sequence, tangents: Sequence, **params: Any) -> tuple:
+    x = tridiagonal_solve_p.bind(*primals, **params)
     change = _tridiagonal_product(*tangents[:3], x)
     right = total(tangents[3], None if change is None else neg(change))
-    return x, like_tangent(tridiagonal_solve_p.bind(*primals[:3], right), x)
+    return x, like_tangent(tridiagonal_solve_p.bind(*primals[:3], right, **params), x)
 
 
-def _tridiagonal_vjp(active: tuple, dl: Any, d: Any, du: Any, b: Any) -> tuple:
-    x = tridiagonal_solve_p.bind(dl, d, du, b)
+def _tridiagonal_vjp(active: tuple, dl: Any, d: Any, du: Any, b: Any, **params: Any) -> tuple:
+    x = tridiagonal_solve_p.bind(dl, d, du, b, **params)
     avals = [typeof(v) for v in (dl, d, du, b)]
 
     def pull(ct: Any) -> list:
-        back = tridiagonal_solve_p.bind(_shifted(du, 1, -1), d, _shifted(dl, -1, -1), ct)
+        back = tridiagonal_solve_p.bind(_shifted(du, 1, -1), d, _shifted(dl, -1, -1), ct, **params)
         neighbours = {0: lambda: _shifted(x, 1, -2), 1: lambda: x, 2: lambda: _shifted(x, -1, -2)}
         axis = len(shape_of(x)) - 1
         return [fit(back if i == 3 else neg(reduce_sum(mul(back, neighbours[i]()), (axis,))), avals[i]) for i in active]
@@ -540,7 +549,7 @@ def _tridiagonal_vjp(active: tuple, dl: Any, d: Any, du: Any, b: Any) -> tuple:
 tridiagonal_solve_p.jvp, tridiagonal_solve_p.vjp = _tridiagonal_jvp, _tridiagonal_vjp
 
 
-def tridiagonal_solve(dl: Any, d: Any, du: Any, b: Any) -> Any:
+def tridiagonal_solve(dl: Any, d: Any, du: Any, b: Any, *, perturb_singular: bool = False) -> Any:
     """Solve tridiagonal systems, with row swaps where they are needed.
 
     Args:
@@ -548,6 +557,7 @@ def tridiagonal_solve(dl: Any, d: Any, du: Any, b: Any) -> Any:
       d: array (..., n), the diagonal.
       du: array (..., n), the upper diagonal; its last element is not used.
       b: array (..., n, k), the right-hand sides. Leading axes broadcast.
+      perturb_singular: put a tiny number in the place of a zero pivot, instead of an error.
 
     Raises:
       ShapeError: the lengths differ.
@@ -557,7 +567,7 @@ def tridiagonal_solve(dl: Any, d: Any, du: Any, b: Any) -> Any:
     array([[1.],
            [1.]])
     """
-    return tridiagonal_solve_p.bind(arr(dl), arr(d), arr(du), arr(b))
+    return tridiagonal_solve_p.bind(arr(dl), arr(d), arr(du), arr(b), perturb_singular=perturb_singular)
 
 
 # ------------------------------------------------------------------ the matrix exponential

@@ -31,6 +31,10 @@ def singular(n: int, rank: int) -> np.ndarray:
     return normal(n, rank) @ normal(rank, n)
 
 
+def tridiagonal(*operands, **options) -> Sample:
+    return Sample(s.tridiagonal_solve_p, *operands, perturb_singular=False, **options)
+
+
 SAMPLES = [
     Sample(s.solve_p, regular(3, 3), normal(3, 2)),
     Sample(s.solve_p, regular(2, 3, 3), normal(3, 2), name="shared_b"),
@@ -68,15 +72,16 @@ SAMPLES = [
     Sample(s.slogdet_p, -regular(2, 3, 3), name="negative"),
     Sample(s.slogdet_p, complex_normal(2, 3, 3), name="complex"),
     *[
-        Sample(s.pinv_p, normal(*shape), rtol=1e-10, hermitian=False)
+        Sample(s.pinv_p, normal(*shape), np.float64(1e-10), wrt=(0,), hermitian=False)
         for shape in ((3, 3), (5, 3), (2, 3, 5), (3, 1), (0, 3))
     ],
-    Sample(s.pinv_p, complex_normal(4, 3), rtol=1e-10, hermitian=False, name="complex"),
-    Sample(s.tridiagonal_solve_p, normal(4), normal(4) + 5, normal(4), normal(4, 2)),
-    Sample(s.tridiagonal_solve_p, normal(4) + 5, normal(4), normal(4), normal(4, 1), name="pivots"),
-    Sample(s.tridiagonal_solve_p, normal(2, 4), normal(4) + 5, normal(1, 4), normal(3, 1, 4, 2), name="broadcast"),
-    Sample(s.tridiagonal_solve_p, complex_normal(3), normal(3) + 5, normal(3), normal(3, 2), name="complex"),
-    Sample(s.tridiagonal_solve_p, normal(1), normal(1), normal(1), normal(1, 2), name="one"),
+    Sample(s.pinv_p, complex_normal(4, 3), np.float64(1e-10), wrt=(0,), hermitian=False, name="complex"),
+    Sample(s.pinv_p, normal(2, 4, 3), np.array([1e-10, 1e-9]), wrt=(0,), hermitian=False, name="tolerances"),
+    tridiagonal(normal(4), normal(4) + 5, normal(4), normal(4, 2)),
+    tridiagonal(normal(4) + 5, normal(4), normal(4), normal(4, 1), name="pivots"),
+    tridiagonal(normal(2, 4), normal(4) + 5, normal(1, 4), normal(3, 1, 4, 2), name="broadcast"),
+    tridiagonal(complex_normal(3), normal(3) + 5, normal(3), normal(3, 2), name="complex"),
+    tridiagonal(normal(1), normal(1), normal(1), normal(1, 2), name="one"),
     Sample(s.expm_p, normal(3, 3)),
     Sample(s.expm_p, 5 * normal(2, 3, 3), name="squared", tol=1e-5, order=1),
     Sample(s.expm_p, complex_normal(2, 2), name="complex"),
