@@ -566,6 +566,8 @@ BAD = [
     (lambda: la.tensorsolve(np.ones((2, 3, 4)), np.ones((2, 3))), ShapeError, "shape of b"),
     (lambda: la.cross(np.ones(2), np.ones(2)), ShapeError, "length 3"),
     (lambda: la.outer(np.eye(2), np.ones(2)), ShapeError, "two vectors"),
+    (lambda: la.pinv(np.eye(2), 0.1, rcond=0.1), ArgumentError, "rtol and rcond"),
+    (lambda: la.matrix_rank(np.eye(2), 0.1, tol=0.1), ArgumentError, "rtol and tol"),
     (lambda: la.cond(np.zeros((0, 0))), ArgumentError, "not empty"),
     (lambda: lla.triangular_solve(np.ones((2, 3)), np.ones((2, 1)), left_side=True), ShapeError, "square"),
     (lambda: lla.tridiagonal_solve(np.ones(3), np.ones(4), np.ones(3), np.ones((3, 1))), ShapeError, "dl, d and du"),

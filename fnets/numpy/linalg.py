@@ -113,6 +113,11 @@ def _hermitian_part(op: str, a: Any) -> Any:
     return e.div(e.add(a, mH(a)), 2)
 
 
+def _only_one(op: str, **options: Any) -> None:
+    if None not in options.values():
+        raise ArgumentError(f"[{op}] expected one of {' and '.join(options)}, got both.")
+
+
 def _tolerance(a: Any, factor: float) -> float:
     """`factor` times the longer side times the rounding error of the dtype."""
     return factor * max(shape_of(a)[-2:]) * float(np.finfo(dtype_of(a)).eps)
@@ -218,6 +223,7 @@ def pinv(a: Any, rtol: Any = None, hermitian: bool = False, *, rcond: Any = None
     array([[0.5, 0. ]])
     """
     a = _matrices("pinv", a)
+    _only_one("pinv", rtol=rtol, rcond=rcond)
     if rtol is None:
         rtol = _tolerance(a, 10) if rcond is None else rcond
     rtol = rtol if isinstance(rtol, Tracer) else np.asarray(rtol, real_dtype(a))
@@ -518,6 +524,7 @@ def matrix_rank(M: Any, rtol: Any = None, *, hermitian: bool = False, tol: Any =
     np.int64(1)
     """
     M = to_inexact(M)
+    _only_one("matrix_rank", rtol=rtol, tol=tol)
     if len(shape_of(M)) < 2:
         return convert(r.any(e.ne(M, 0)), np.int64)
     s = svd(M, compute_uv=False, hermitian=hermitian)

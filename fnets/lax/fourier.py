@@ -1,4 +1,4 @@
-"""`fnets.lax.fft`: the discrete Fourier transform with XLA's arguments. May import `fnets.numpy`, primitives, core."""
+"""`fnets.lax.fft`, a function: the discrete Fourier transform with XLA's arguments. May import `fnets.numpy`, primitives, core."""
 
 from __future__ import annotations
 
