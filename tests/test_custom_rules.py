@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 
 import fnets
 import fnets.numpy as fnp
 from fnets import lax
+from fnets.custom_derivatives import (
+    CustomVJPPrimal,
+    SymbolicZero,
+    custom_vjp_primal_tree_values,
+    zero_from_primal,
+)
 
 X = np.array([0.3, -0.6, 0.9])
 XS = np.stack([X, 2 * X])
@@ -118,10 +126,6 @@ def test_nondiff_argnums_keywords_defaults_trees_and_none():
     assert fnets.grad(lambda p: f(p, scale=3.0)["y"])({"a": 1.0, "b": (2.0,)})["a"] == 15.0
     assert fnets.grad(lambda s: f({"a": 1.0, "b": (2.0,)}, s)["y"])(3.0) == 0.0
 
-    @fnets.custom_vjp
-    def apply(fun, x):
-        return fun(x)
-
     apply = fnets.custom_vjp(lambda fun, x: fun(x), nondiff_argnums=(0,))
     apply.defvjp(lambda fun, x: (fun(x), x), lambda fun, x, ct: (7 * ct,))
     assert fnets.grad(lambda x: apply(fnp.sin, x))(0.0) == 7.0
@@ -202,6 +206,135 @@ def _with(fwd, bwd):
     f = fnets.custom_vjp(lambda x: x)
     f.defvjp(fwd, bwd)
     return fnets.grad(lambda x: fnp.sum(f(x)))(X)
+
+
+def test_symbolic_zeros_forward():
+    seen = []
+
+    @fnets.custom_jvp
+    def f(x, y, z):
+        return x * y, z
+
+    def rule(primals, tangents):
+        seen.append(tuple(type(t) is SymbolicZero for t in tangents))
+        assert all(np.shape(t) == np.shape(p) for t, p in zip(tangents, primals))
+        tx, ty, tz = tangents
+        return f(*primals), (tx if type(ty) is SymbolicZero else ty, tz)
+
+    f.defjvp(rule, symbolic_zeros=True)
+    by_x = lambda x: f(x, X, X)  # noqa: E731
+    for g in (by_x, fnets.jit(by_x), fnets.vmap(by_x)):
+        x = XS if g is not by_x and not hasattr(g, "lower") else X
+        (_, _), (t, tz) = fnets.jvp(g, (x,), (2 * x,))
+        np.testing.assert_allclose(t, 2 * x)
+        np.testing.assert_array_equal(tz, np.zeros_like(x))
+    assert set(seen) == {(False, True, True)}
+    np.testing.assert_array_equal(fnets.grad(lambda y: fnp.sum(fnets.vmap(by_x)(y)[0]))(XS), np.ones_like(XS))
+    np.testing.assert_array_equal(fnets.grad(lambda y: fnp.sum(by_x(y)[1]))(X), np.zeros(3))
+
+
+def test_symbolic_zeros_reverse():
+    seen = []
+
+    @fnets.custom_vjp
+    def f(p, y):
+        return p["x"] * y, p["x"]
+
+    def fwd(p, y):
+        assert type(y) is CustomVJPPrimal
+        seen.append((p["x"].perturbed, y.perturbed))
+        p, y = custom_vjp_primal_tree_values((p, y))
+        return f(p, y), y
+
+    def bwd(y, ct):
+        seen.append(tuple(type(c) is SymbolicZero for c in ct))
+        return {"x": 5 * ct[0]}, ct[1]
+
+    f.defvjp(fwd, bwd, symbolic_zeros=True)
+    w = X + 1
+    for t in (lambda f: f, fnets.jit, fnets.vmap):
+        x, v = (XS, np.stack([w, w])) if t is fnets.vmap else (X, w)
+        loss = lambda x, v=v, t=t: fnp.sum(t(f)({"x": x}, v)[0])  # noqa: E731
+        np.testing.assert_array_equal(fnets.grad(loss)(x), np.full_like(x, 5))
+        assert seen[-2] == (True, False)
+        assert seen[-1] == (False, t is not fnets.jit)  # a jitted call's cotangents are arrays
+        seen.clear()
+    with pytest.raises(ValueError, match="returning a None"):
+        f.defvjp(
+            fwd, lambda y, ct: ({"x": zero_from_primal(np.ones(2), symbolic_zeros=True)}, None), symbolic_zeros=True
+        )
+        fnets.grad(lambda x: fnp.sum(f({"x": x}, w)[0]))(X)
+    np.testing.assert_array_equal(zero_from_primal(X), np.zeros(3))
+
+
+def test_none_for_a_subtree():
+    f = fnets.custom_vjp(lambda p: p[0])
+    f.defvjp(lambda p: (f(p), None), lambda _, ct: ((ct, None),))
+    assert fnets.grad(f)((1.0, (2.0, 3.0))) == (1.0, (0.0, 0.0))
+    f.defvjp(lambda p: (f(p), None), lambda _, ct: ((ct, (None, None)),))
+    assert fnets.grad(f)((1.0, (2.0, None))) == (1.0, (0.0, None))
+    f.defvjp(lambda p: (f(p), None), lambda _, ct: ((ct, ct),))
+    with pytest.raises(ValueError, match="structure"):
+        fnets.grad(f)((1.0, (2.0, 3.0)))
+
+
+def test_traced_values_that_are_not_differentiated():
+    f = fnets.custom_jvp(lambda n, x: n * x, nondiff_argnums=(0,))
+    f.defjvp(lambda n, primals, tangents: (f(n, *primals), 5 * n * tangents[0]))
+    out, t = fnets.jvp(lambda x: fnets.vmap(f)(np.array([2.0, 3.0]), x), (np.ones(2),), (np.ones(2),))
+    np.testing.assert_array_equal(out, [2.0, 3.0])
+    np.testing.assert_array_equal(t, [10.0, 15.0])
+    assert fnets.jit(lambda n: fnets.jvp(fnets.jit(lambda x: f(n, x)), (3.0,), (1.0,)))(2.0) == (6.0, 10.0)
+    with pytest.raises(TypeError, match="closes over"):
+        fnets.grad(f)(2.0, 3.0)
+    g = fnets.custom_vjp(lambda n, x: n * x, nondiff_argnums=(0,))
+    g.defvjp(lambda n, x: (n * x, None), lambda n, _, ct: (ct,))
+    with pytest.raises(TypeError, match="ordinary argument"):
+        fnets.jit(g)(2.0, 3.0)
+
+
+def test_functions_that_close_over_values_of_inner_transformations():
+    def call(f, *args):
+        f = fnets.custom_jvp(f)
+        f.defjvp(lambda primals, tangents: (f(*primals), sum(tangents)))
+        return f(*args)
+
+    def program(x):
+        def inner(y):
+            return call(lambda _: y, x) + call(lambda z: z * y, x) + call(lambda: y * x)
+
+        return fnets.jit(inner)(3.0 * x)
+
+    expected = 3 * X + 3 * X**2 + 3 * X**2
+    np.testing.assert_allclose(program(X), expected)
+    np.testing.assert_allclose(fnets.jit(program)(X), expected)
+    np.testing.assert_allclose(fnets.vmap(program)(X), expected)
+    np.testing.assert_allclose(fnets.vmap(fnets.jit(program))(X), expected)
+    with pytest.raises(TypeError, match="closes over"):  # the gradient with respect to w would be lost without a word
+        fnets.vmap(lambda x: fnets.grad(lambda w: call(lambda z: z * w, x))(2.0))(X)
+
+
+def test_keyword_only_defaults_and_arguments_that_do_not_fit():
+    f = fnets.custom_jvp(functools.partial(lambda x, y, a: x + y * a, a=0.1))
+    f.defjvp(lambda p, t: (f(*p), t[0] + 0.1 * t[1]))
+    assert fnets.grad(f, (0, 1))(1.0, 2.0) == (1.0, 0.1)
+    g = fnets.custom_vjp(lambda x, y, *, z=None: x)
+    g.defvjp(lambda x, y: (x, None), lambda _, ct: (ct, None))
+    assert fnets.grad(g)(1.0, 2.0) == 1.0
+    for call in (lambda: g(1.0), lambda: g(1.0, 2.0, z=3.0)):
+        with pytest.raises(TypeError, match="expected arguments"):
+            call()
+
+
+def test_custom_gradient_batches():
+    @fnets.custom_gradient
+    def f(x):
+        y = fnp.sin(x)
+        return y * x, lambda ct: ct * y * 7
+
+    np.testing.assert_allclose(fnets.grad(lambda x: fnp.sum(fnets.vmap(f)(x)))(X), 7 * np.sin(X))
+    np.testing.assert_allclose(fnets.vmap(fnets.grad(f))(X), 7 * np.sin(X))
+    np.testing.assert_allclose(fnets.jit(fnets.vmap(fnets.grad(f)))(X), 7 * np.sin(X))
 
 
 # ------------------------------------------------------------------ checkpoint

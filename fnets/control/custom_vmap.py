@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from fnets import tree
-from fnets.control.custom import Rule, bind_arguments
+from fnets.control.custom import Rule, bind_arguments, bind_call, signature_of
 from fnets.control.loops import map as loop_map
 from fnets.control.operands import any_traced, flatten_arguments
-from fnets.core.avals import is_float
+from fnets.core.avals import ShapedArray, is_float
 from fnets.core.ir import Jaxpr
 from fnets.core.primitive import Primitive
 from fnets.core.trace import dtype_of, typeof
@@ -57,26 +57,11 @@ def _jvp(primals: Sequence, tangents: Sequence, jaxpr: Any, rule: Rule, num_cons
 
     def both_rule(size: int, batched: Sequence[bool], xs: Sequence[Any]) -> tuple[list, list[bool]]:
         m = n - num_consts
-        primal_batched, tangent_batched = list(batched[:m]), iter(batched[m:])
-        own, it = list(xs[:m]), iter(xs[m:])
-        ts: list[Any] = []
-        for k, p in enumerate(present[num_consts:]):
-            t, tb = (next(it), next(tangent_batched)) if p else (None, False)
-            if p and tb and not primal_batched[k]:
-                own[k], primal_batched[k] = move_dim(own[k], None, 0, size), True
-            elif p and primal_batched[k] and not tb:
-                t = move_dim(t, None, 0, size)
-            ts.append(t)
-        flags: list[bool] = []
-
-        def run(*ys: Any) -> list:
-            outs, flags[:] = rule(size, primal_batched, ys)
-            return outs
-
-        outs, out_tangents, _ = jvp_flat(run, own, ts)
-        dense = [zeros_like(o) if t is None else t for o, t in zip(outs, out_tangents)]
-        floats = [is_float(dtype_of(o)) for o in outs]
-        return [*outs, *[t for t, f in zip(dense, floats) if f]], [*flags, *[b for b, f in zip(flags, floats) if f]]
+        own, own_flags = list(xs[:m]), list(batched[:m])
+        it = iter(zip(xs[m:], batched[m:]))
+        pairs = [next(it) if p else (None, own_flags[k]) for k, p in enumerate(present[num_consts:])]
+        ts, t_flags = [t for t, _ in pairs], [b for _, b in pairs]
+        return _jvp_of_rule(rule, size, own, own_flags, ts, t_flags)
 
     operands = [*primals, *[t for t in tangents if t is not None]]
     out = custom_vmap_p.bind(
@@ -88,6 +73,46 @@ def _jvp(primals: Sequence, tangents: Sequence, jaxpr: Any, rule: Rule, num_cons
         floats = [is_float(dtype_of(o)) for o in out[:k]]
     it = iter(out[len(floats) :])
     return out[: len(floats)], [next(it) if f else None for f in floats]
+
+
+def _jvp_of_rule(
+    rule: Rule, size: int, primals: list, batched: list[bool], tangents: list, t_batched: list[bool]
+) -> tuple[list, list[bool]]:
+    """The rule and its tangent: results, then the tangents of the float ones; and which of them are batched."""
+
+    def run(flags: Sequence[bool], xs: Sequence[Any], ts: Sequence[Any]) -> tuple[list, list[bool]]:
+        out_flags: list[bool] = []
+
+        def call(*ys: Any) -> list:
+            outs, out_flags[:] = rule(size, flags, ys)
+            return outs
+
+        outs, out_tangents, _ = jvp_flat(call, xs, ts)
+        floats = [is_float(dtype_of(o)) for o in outs]
+        dense = [zeros_like(o) if t is None else t for o, t, f in zip(outs, out_tangents, floats) if f]
+        return [*outs, *dense], [*out_flags, *[b for b, f in zip(out_flags, floats) if f]]
+
+    both = [b and t for b, t in zip(batched, t_batched)]
+    if both == batched == t_batched:
+        return run(batched, primals, tangents)
+    if any(both):  # a value and its tangent must agree: broadcast what lacks the batch dimension
+        flags = [b or t for b, t in zip(batched, t_batched)]
+        primals = [move_dim(p, None, 0, size) if f and not b else p for p, f, b in zip(primals, flags, batched)]
+        wide = [f and not b and t is not None for t, f, b in zip(tangents, flags, t_batched)]
+        return run(flags, primals, [move_dim(t, None, 0, size) if w else t for t, w in zip(tangents, wide)])
+    # only values, or only tangents, are batched: to the rule nothing is, and what it does is batched from outside
+    given = [t for t in tangents if t is not None]
+    dims = [0 if b else None for b in [*batched, *[b for b, t in zip(t_batched, tangents) if t is not None]]]
+
+    def one(*ys: Any) -> list:
+        it = iter(ys[len(primals) :])
+        return run(both, ys[: len(primals)], [None if t is None else next(it) for t in tangents])[0]
+
+    moved = [
+        (v if d is None else move_dim(v, d, 0, size), d is not None)
+        for v, d in vmap_flat(one, [*primals, *given], dims, size)
+    ]
+    return [v for v, _ in moved], [b for _, b in moved]
 
 
 def _vjp(active: Sequence[int], *args: Any, jaxpr: Any, rule: Rule, num_consts: int) -> tuple:
@@ -126,6 +151,7 @@ class custom_vmap:
         functools.update_wrapper(self, fun)
         self.fun = fun
         self.rule: Callable | None = None
+        self.signature = signature_of(fun)
 
     def def_vmap(self, vmap_rule: Callable) -> Callable:
         """Set the rule; returns it, so that this is a decorator."""
@@ -133,7 +159,7 @@ class custom_vmap:
         return vmap_rule
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        args = bind_arguments(self.fun, args, kwargs)
+        args = bind_arguments(self.fun, self.signature, args, kwargs)
         if self.rule is None:
             raise MissingRuleError(
                 f"[custom_vmap] expected a rule for {name_of(self.fun)}, got none. Decorate one with @{name_of(self.fun)}.def_vmap."
@@ -148,28 +174,40 @@ class custom_vmap:
             return outs
 
         def rule(size: int, batched: Sequence[bool], xs: Sequence[Any]) -> tuple[list, list[bool]]:
-            result = self.rule(size, list(tree.unflatten_spec(spec, list(batched))), *tree.unflatten_spec(spec, xs))  # type: ignore[misc]
-            if not isinstance(result, tuple) or len(result) != 2:
-                raise ArgumentError(
-                    f"[custom_vmap] expected the rule of {name_of(self.fun)} to return (out, out_batched), got {type(result).__name__}."
-                )
-            outs, out_spec = tree.flatten_spec(result[0])
-            if specs.setdefault("out", out_spec) != out_spec:
-                raise TreeStructureError(
-                    f"[custom_vmap] expected the rule of {name_of(self.fun)} to return an output of structure {tree.PyTreeDef(specs['out'])}, "
-                    f"as the function, got {tree.PyTreeDef(out_spec)}."
-                )
-            flags, flag_spec = tree.flatten_spec(result[1])
-            if flag_spec != out_spec:
-                raise TreeStructureError(
-                    f"[custom_vmap] expected out_batched with the structure of the output, {tree.PyTreeDef(out_spec)}, got {tree.PyTreeDef(flag_spec)}."
-                )
-            return outs, [bool(f) for f in flags]
+            if "out" not in specs:  # the function has not run yet
+                stage(call, [_example(x, b) for x, b in zip(xs, batched)])
+            in_batched = list(tree.unflatten_spec(spec, list(batched)))
+            result = self.rule(size, in_batched, *tree.unflatten_spec(spec, xs))  # type: ignore[misc]
+            return _checked_result(f"the rule {name_of(self.rule)} of {name_of(self.fun)}", result, specs["out"])
 
-        outs = custom_vmap_p.bind(
-            *leaves, jaxpr=Rule(call, name_of(self.fun)), rule=Rule(rule, name_of(self.fun)), num_consts=0
+        outs = bind_call(
+            custom_vmap_p, leaves, jaxpr=Rule(call, name_of(self.fun)), rule=Rule(rule, name_of(self.fun)), num_consts=0
         )
         return tree.unflatten_spec(specs["out"], outs)
+
+
+def _example(x: Any, batched: bool) -> ShapedArray:
+    aval = typeof(x)
+    return aval.update(shape=aval.shape[1:]) if batched else aval
+
+
+def _checked_result(who: str, result: Any, want: Any) -> tuple[list, list[bool]]:
+    """What a rule returned, flat; `want` is the structure of the function's result."""
+    if not isinstance(result, tuple) or len(result) != 2:
+        raise ArgumentError(f"[custom_vmap] expected {who} to return (out, out_batched), got {type(result).__name__}.")
+    outs, out_spec = tree.flatten_spec(result[0])
+    flags, flag_spec = tree.flatten_spec(result[1])
+    if flag_spec != out_spec:
+        raise TreeStructureError(
+            f"[custom_vmap] expected {who} to return out_batched with the structure of the output, {tree.PyTreeDef(out_spec)}, "
+            f"got {tree.PyTreeDef(flag_spec)}."
+        )
+    if out_spec != want:
+        raise TreeStructureError(
+            f"[custom_vmap] expected {who} to return an output of structure {tree.PyTreeDef(want)}, as the function, "
+            f"got {tree.PyTreeDef(out_spec)}."
+        )
+    return outs, [bool(f) for f in flags]
 
 
 def sequential_vmap(f: Callable) -> custom_vmap:
@@ -189,7 +227,7 @@ def sequential_vmap(f: Callable) -> custom_vmap:
 
         def one(xs: Any) -> Any:
             it = iter(xs)
-            return f(*tree.unflatten_spec(spec, [next(it) if b else x for x, b in zip(leaves, flags)]))
+            return wrapped(*tree.unflatten_spec(spec, [next(it) if b else x for x, b in zip(leaves, flags)]))
 
         out = loop_map(one, mapped)
         return out, tree.map(lambda _: True, out)

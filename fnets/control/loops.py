@@ -22,14 +22,14 @@ def map(f: Callable, xs: Any, *, batch_size: int | None = None) -> Any:
     Args:
       f: function of a slice.
       xs: tree of arrays with a common leading axis.
-      batch_size: apply `f` to so many slices at once, by `vmap`.
+      batch_size: apply `f` to so many slices at once, by `vmap`; None or 0 for one.
 
     >>> import numpy as np
     >>> map(lambda x: x * x, np.array([1.0, 2.0]))
     array([1., 4.])
     """
     check_callable("map", f)
-    if batch_size is None:
+    if not batch_size:
         return scan(lambda _, x: (None, f(x)), None, xs)[1]
     leaves, spec = flatten_arguments("map", xs)
     if not leaves or any(not shape_of(x) for x in leaves):

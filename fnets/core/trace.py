@@ -205,6 +205,16 @@ def refuse_closure(trace: Trace, outs: Any, op: str) -> None:
             )
 
 
+def refuse_younger(trace: Trace, outs: Any, op: str) -> None:
+    """Raise if a rule's results belong to a younger trace than the one that called it: the function closed over one of its tracers."""
+    for o in outs:
+        if isinstance(o, Tracer) and o.trace.id > trace.id:
+            raise UnexpectedTracerError(
+                f"[{op}] expected a function that depends on the values of {o.trace.transform} through its arguments alone, got one that "
+                f"closes over a value of type {o.aval.str_short()} of it. Pass that value as an argument."
+            )
+
+
 def typeof(x: Any) -> ShapedArray:
     """The aval of an array, tracer, Python scalar, NumPy scalar or `ShapeDtypeStruct`.
 

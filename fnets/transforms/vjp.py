@@ -552,15 +552,16 @@ def vjp_jaxpr(jaxpr: Jaxpr, wrt: tuple[int, ...]) -> tuple[Jaxpr, Jaxpr, tuple[b
     Returns `(fwd, bwd, given)`: fwd maps inputs to outputs and residuals; bwd maps residuals and the cotangents of all float outputs to the
     cotangents of those inputs of `wrt` for which `given` is True.
     """
-    with JaxprTrace("forward") as older, JaxprTrace("backward") as younger:
+    with JaxprTrace("forward") as older:
         inputs = [older.argument(v.aval) for v in jaxpr.invars]
         outs, tape = vjp_flat(lambda *xs: eval_jaxpr(jaxpr, xs), inputs, wrt)
         outvars = [older.atom(o) for o in outs]
         end_of_forward = len(older.eqns)
-        cts = [younger.argument(v.aval) if is_float(v.aval.dtype) else None for v in jaxpr.outvars]
-        back = tape.pull(cts, consume=True)
-        given = tuple(b is not None for b in back)
-        ct_outvars = [younger.atom(b) for b in back if b is not None]
+        with JaxprTrace("backward") as younger:
+            cts = [younger.argument(v.aval) if is_float(v.aval.dtype) else None for v in jaxpr.outvars]
+            back = tape.pull(cts, consume=True)
+            given = tuple(b is not None for b in back)
+            ct_outvars = [younger.atom(b) for b in back if b is not None]
     # what the pullbacks computed from forward values alone landed in the forward trace: it belongs to the backward part
     forward_of = {
         v: c.var for v, c in zip(younger.constvars, younger.consts) if isinstance(c, Tracer) and c.trace is older

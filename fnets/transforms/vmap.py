@@ -17,7 +17,7 @@ from fnets import tree
 from fnets.core.avals import ShapedArray
 from fnets.core.ir import Jaxpr, eval_jaxpr, weak_memo
 from fnets.core.primitive import Primitive
-from fnets.core.trace import Trace, Tracer, shape_of, typeof
+from fnets.core.trace import Trace, Tracer, refuse_younger, shape_of, typeof
 from fnets.errors import ArgumentError, AxisError, ShapeError, UnboundAxisError
 from fnets.primitives.base import move_dim, owned
 from fnets.transforms.edge import trim_traceback
@@ -63,6 +63,7 @@ class BatchTrace(Trace):
                 dims.append(None)
         out, dim = prim.batch(self.size, vals, dims, **params)
         if prim.multi:
+            refuse_younger(self, out, prim.name)
             return [o if d is None else BatchTracer(self, o, d) for o, d in zip(out, dim)]
         return out if dim is None else BatchTracer(self, out, dim)
 
