@@ -178,6 +178,36 @@ def enable_x64(value: bool = True):
     return using(default_dtype="float64" if value else "float32")
 
 
+def debug_nans(value: bool = True):
+    """Context manager: an operation that gives NaN raises `NonFiniteError`, also under jit and on the way back.
+
+    >>> with debug_nans():
+    ...     read("debug_nans")
+    True
+    """
+    return using(debug_nans=value)
+
+
+def debug_infs(value: bool = True):
+    """Context manager: an operation that gives infinity raises `NonFiniteError`, also under jit and on the way back.
+
+    >>> with debug_infs():
+    ...     read("debug_infs")
+    True
+    """
+    return using(debug_infs=value)
+
+
+def disable_jit(disable: bool = True):
+    """Context manager: jitted functions run as they are written, one operation after the other.
+
+    >>> with disable_jit():
+    ...     read("disable_jit")
+    True
+    """
+    return using(disable_jit=disable)
+
+
 _default_dtype_here = _local["default_dtype"]
 
 

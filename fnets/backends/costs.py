@@ -204,14 +204,16 @@ class _Liveness:
         reused = self.codegen.reusable(i, e) if e.prim.fresh and e.prim.kind == "elementwise" else None
         shares = self.shares(e)
         for k, v in enumerate(e.outvars):
-            if shares:
+            if e.prim.name == "broadcast_to" and not shares:  # one element seen many times
+                self.owner[v] = v
+            elif shares:
                 source = e.invars[k if e.prim.multi else 0]
                 self.owner[v] = self.owner[source] if type(source) is Var else v
             else:
                 operands = {self.codegen.names.get(x): x for x in e.invars if type(x) is Var}
                 self.owner[v] = self.owner[operands[reused]] if reused else v
                 self.held[self.owner[v]] = Held(v.aval, v.aval.nbytes, e.prim.name, e.where)
-            if not shares or e.prim.name == "reshape":
+            if (not shares and e.prim.name != "broadcast_to") or e.prim.name == "reshape":
                 self.packed.add(v)
             used = self.codegen.last_use.get(v, i)
             self.until[self.owner[v]] = max(self.until.get(self.owner[v], -1), used)
