@@ -262,19 +262,20 @@ def select_n(which: Any, *cases: Any) -> Any:
     """
     if not cases:
         raise ArgumentError("[select_n] expected at least one case, got none.")
-    if shape_of(which) not in ((), shape_of(cases[0])):
+    first, *others = cases
+    if shape_of(which) not in ((), shape_of(first)):
         raise ShapeError(
-            f"[select_n] expected which to be a scalar or of the cases' shape {shape_of(cases[0])}, got {shape_of(which)}."
+            f"[select_n] expected which to be a scalar or of the cases' shape {shape_of(first)}, got {shape_of(which)}."
         )
     if dtype_of(which).kind == "b":
-        if len(cases) > 2:
+        if len(others) > 1:
             raise ArgumentError(
                 f"[select_n] expected at most two cases for a boolean, got {len(cases)}. Use an integer."
             )
-        return cases[0] if len(cases) == 1 else e.select(which, cases[1], cases[0])
-    out = cases[-1]
-    for k in range(len(cases) - 2, -1, -1):
-        out = e.select(e.eq(which, k) if k else e.le(which, 0), cases[k], out)
+        return e.select(which, others[0], first) if others else first
+    out = first
+    for k, case in enumerate(others, 1):
+        out = e.select(e.ge(which, k), case, out)
     return out
 
 

@@ -95,7 +95,7 @@ _LATE = {
     "polyfit": "fitting",
     "roots": "fitting",
 }  # what needs linear algebra: loaded when first used, so that the import stays quick
-__all__ += list(_LATE)
+__all__ += list(_LATE)  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:

@@ -241,22 +241,17 @@ def flat(x: Any) -> Any:
 def elementwise(apply: Callable) -> Callable[[Callable], Callable]:
     """Give a declaration (signature and docstring) its body: call `apply`, after turning lists into arrays."""
 
+    def unary(x: Any, /) -> Any:
+        return apply(from_nested(x) if x.__class__ in _LISTS else x)
+
+    def binary(x1: Any, x2: Any, /) -> Any:
+        if x1.__class__ in _LISTS:
+            x1 = from_nested(x1)
+        if x2.__class__ in _LISTS:
+            x2 = from_nested(x2)
+        return apply(x1, x2)
+
     def declare(declaration: Callable) -> Callable:
-        code = declaration.__code__
-        if code.co_argcount == 1:
-
-            def call(x: Any, /) -> Any:
-                return apply(from_nested(x) if x.__class__ in _LISTS else x)
-
-        else:
-
-            def call(x1: Any, x2: Any, /) -> Any:  # type: ignore[misc]
-                if x1.__class__ in _LISTS:
-                    x1 = from_nested(x1)
-                if x2.__class__ in _LISTS:
-                    x2 = from_nested(x2)
-                return apply(x1, x2)
-
-        return functools.wraps(declaration)(call)
+        return functools.wraps(declaration)(unary if declaration.__code__.co_argcount == 1 else binary)
 
     return declare
