@@ -114,7 +114,7 @@ def _hermitian_part(op: str, a: Any) -> Any:
 
 
 def _only_one(op: str, **options: Any) -> None:
-    if None not in options.values():
+    if all([v is not None for v in options.values()]):
         raise ArgumentError(f"[{op}] expected one of {' and '.join(options)}, got both.")
 
 
