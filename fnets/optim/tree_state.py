@@ -22,7 +22,13 @@ Filter = Callable[[tuple, Any], bool]
 class TreeKeyError(FnetsError, KeyError):
     """No value, or more than one, goes by a name.
 
-    Wrong: `tree.get(chain(adam(1.0), sgd(1.0, 0.9)).init(p), "learning_rate")`. Right: a name that the state holds, or `filtering=`.
+    Wrong:
+        state = fnets.optim.adam(1.0).init(np.ones(2))
+        fnets.optim.tree.set(state, momentum=np.zeros(2))
+
+    Right:
+        state = fnets.optim.adam(1.0).init(np.ones(2))
+        fnets.optim.tree.set(state, mu=np.zeros(2))
 
     >>> issubclass(TreeKeyError, KeyError)
     True

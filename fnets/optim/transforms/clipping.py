@@ -64,13 +64,8 @@ def clip_by_global_norm(max_norm: Any) -> GradientTransformation:
             raise ShapeError(f"[clip_by_global_norm] expected a scalar max_norm, got shape {shape_of(max_norm)}.")
         limit = fnp.reshape(max_norm, ()) if shape_of(max_norm) else max_norm
         small = fnp.less(norm, limit)
-
-        norm = fnp.where(small, 1.0, norm)  # the branch that isn't taken must not divide by zero
-
-        def shrink(u: Any) -> Any:
-            return fnp.where(small, u, fnp.multiply(fnp.divide(u, like(norm, u)), like(limit, u)))
-
-        return tree.map(shrink, updates), state
+        factor = fnp.where(small, 1.0, fnp.divide(like(limit, norm), fnp.where(small, 1.0, norm)))
+        return otu.scale(factor, updates), state
 
     return GradientTransformation(init_empty_state, update)
 
