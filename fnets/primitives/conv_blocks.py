@@ -19,7 +19,7 @@ from fnets.primitives.threads import run_blocks
 
 BLOCK_BYTES = 1 << 20  # of patches: they stay in the second-level cache
 MANY_FLOPS = 2_000_000  # below, a second thread costs more than it brings
-FEW_FLOPS = 200_000  # below, BLAS doesn't start threads either
+FEW_FLOPS = 20_000_000  # about 0.2 ms of work: below, handing blocks to another thread costs more than it saves
 _KEPT_BYTES = 1 << 23
 _ndarray, _empty = np.ndarray, np.empty
 
