@@ -20,7 +20,7 @@ import fnets
 from fnets import config, errors
 from fnets.backends import backend_names
 
-_MODULES_WITH_ERRORS = ("random", "optim", "data", "io", "nn", "lax")
+_MODULES_WITH_ERRORS = ("random", "optim", "data", "io", "nn", "lax", "primitives.solvers")
 _EXTRAS = {  # distribution -> what it is for
     "matplotlib": "fnets.plots (extra: examples)",
     "tqdm": "progress bars in examples (extra: examples)",

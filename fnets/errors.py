@@ -201,15 +201,17 @@ class TracerBoolConversionError(ConcretizationTypeError):
 
 
 class TracerIntegerConversionError(FnetsError, TypeError):
-    """`range(n)`, `lst[n]` or a shape made of an abstract value.
+    """`range(n)`, `lst[n]` or a slice made of an abstract value.
 
-    Shapes and the length of a Python loop must be known while tracing: make the argument static, or loop with `lax.fori_loop`.
+    The length of a Python loop and the position in a Python list must be known while tracing: make the argument static, or loop with
+    `lax.fori_loop`.
 
     Wrong:
-        jit(lambda n: fnp.zeros(n))(3)
+        jit(lambda x, n: sum(x for _ in range(n)))(1.0, 3)
 
     Right:
-        jit(lambda n: fnp.zeros(n), static_argnums=0)(3)
+        jit(lambda x, n: sum(x for _ in range(n)), static_argnums=1)(1.0, 3)
+        jit(lambda x, n: lax.fori_loop(0, n, lambda i, total: total + x, 0.0))(1.0, 3)
 
     >>> issubclass(TracerIntegerConversionError, TypeError)
     True

@@ -66,12 +66,13 @@ def check_finite(name: str, outs: Sequence[Any], args: Sequence[Any], nans: bool
 def _checked(prim: Primitive, impl: Callable) -> Callable:
     @functools.wraps(impl, updated=())
     def run(*args: Any, **params: Any) -> Any:
-        out = impl(*args, **params)
         nans, infs = config.read("debug_nans"), config.read("debug_infs")
-        if nans or infs:
-            if len(registry) != _seen:
-                _wrap_all()
-            check_finite(prim.name, out if prim.multi else [out], args, nans, infs)
+        if not (nans or infs):
+            return impl(*args, **params)
+        refresh()
+        with np.errstate(all="ignore"):  # our error says more than NumPy's warning
+            out = impl(*args, **params)
+        check_finite(prim.name, out if prim.multi else [out], args, nans, infs)
         return out
 
     return run

@@ -29,7 +29,11 @@ from fnets.primitives.shape import concatenate, expand_dims, slice_in_dim, squee
 class LinAlgError(FnetsError, np.linalg.LinAlgError):
     """A matrix is singular, not positive definite, or has values for which an algorithm does not converge.
 
-    Wrong: `fnp.linalg.inv(fnp.zeros((2, 2)))`. Right: `fnp.linalg.pinv`, or a small multiple of the identity added first.
+    Wrong:
+        fnp.linalg.inv(fnp.zeros((2, 2)))
+
+    Right:
+        fnp.linalg.pinv(fnp.zeros((2, 2)))
 
     >>> issubclass(LinAlgError, np.linalg.LinAlgError)
     True

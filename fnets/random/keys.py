@@ -16,7 +16,11 @@ from fnets.random.arguments import as_key, as_keys, as_shape, one_key, split_key
 class SeedOverflowError(ArgumentError, OverflowError):
     """A Python integer that is folded into a key, or makes one, does not fit.
 
-    Wrong: `key(2**64)`. Right: `key(2**64 % 2**63)`.
+    Wrong:
+        random.key(2**64)
+
+    Right:
+        random.key(2**64 % 2**63)
 
     >>> issubclass(SeedOverflowError, OverflowError)
     True

@@ -25,7 +25,15 @@ _used: ContextVar[dict[bytes, tuple[str, Where]] | None] = ContextVar("fnets_use
 class KeyReuseError(FnetsError, RuntimeError):
     """A key was used twice inside `check_key_reuse`, so that two draws which look independent are the same.
 
-    Wrong: `normal(key); uniform(key)`. Right: `k1, k2 = split(key)`, then `normal(k1); uniform(k2)`.
+    Wrong:
+        with random.check_key_reuse():
+            key = random.key(0)
+            random.normal(key), random.uniform(key)
+
+    Right:
+        with random.check_key_reuse():
+            k1, k2 = random.split(random.key(0))
+            random.normal(k1), random.uniform(k2)
 
     >>> issubclass(KeyReuseError, RuntimeError)
     True
