@@ -30,8 +30,8 @@ from fnets.numpy.arguments import (
 )
 from fnets.primitives import elementwise as e
 from fnets.primitives.base import arr, broadcast_to, convert, zeros_of
+from fnets.primitives.shape import concatenate, expand_dims, moveaxis, reshape_dims
 from fnets.primitives.shape import copy as _copy
-from fnets.primitives.shape import expand_dims, moveaxis, reshape_dims
 
 __all__ = [
     "arange", "array", "asarray", "astype", "copy", "empty", "empty_like", "eye", "from_dlpack", "frombuffer",
@@ -382,9 +382,12 @@ def linspace(
         return (out, np.asarray(step, inner)[()]) if retstep else out
     low, high = (as_type(x, inner) for x in (start, stop))
     shape = e.broadcast_shapes("linspace", shape_of(low), shape_of(high))
-    t = (np.arange(num) / parts).astype(inner).reshape(num, *(1,) * len(shape))
-    low, high = expand_dims(broadcast_to(low, shape), 0), expand_dims(broadcast_to(high, shape), 0)
-    out = e.add(e.mul(low, 1 - t), e.mul(high, t))
+    low, high = broadcast_to(low, shape), broadcast_to(high, shape)
+    step = e.div(e.sub(high, low), parts)
+    counts = np.arange(num - 1 if endpoint and num > 1 else num).astype(inner).reshape(-1, *(1,) * len(shape))
+    out = e.add(e.mul(counts, expand_dims(step, 0)), expand_dims(low, 0))  # as NumPy does it, to the last bit
+    if endpoint and num > 1:
+        out = concatenate([out, expand_dims(high, 0)])
     out = convert(e.floor(out) if wanted.kind in "iu" else out, wanted)
     out = moveaxis(out, 0, axis)
     return (out, e.div(e.sub(as_type(stop, inner), as_type(start, inner)), parts)) if retstep else out

@@ -268,7 +268,7 @@ def sinc(x: Any, /) -> Any:
 # ------------------------------------------------------------------ complex numbers
 
 
-@elementwise(e.real)
+@elementwise(lambda x: e.real(x) if dtype_of(x).kind == "c" else operand(x))
 def real(val: Any, /) -> Any:
     """The real part.
 
@@ -277,7 +277,7 @@ def real(val: Any, /) -> Any:
     """
 
 
-@elementwise(e.imag)
+@elementwise(lambda x: e.imag(x) if dtype_of(x).kind != "b" else e.logical_and(x, np.False_))
 def imag(val: Any, /) -> Any:
     """The imaginary part; zero for real numbers.
 
@@ -305,7 +305,7 @@ def angle(z: Any, deg: bool = False) -> Any:
     1.5707963267948966
     """
     z = z if is_weak(z) else to_array(z)
-    out = e.atan2(e.imag(z), e.real(z)) if dtype_of(z).kind == "c" else e.atan2(0.0, z)
+    out = e.atan2(e.imag(z), e.real(z)) if dtype_of(z).kind == "c" else e.atan2(0, z)
     return rad2deg(out) if deg else out
 
 
