@@ -18,8 +18,8 @@ from fnets.primitives.conv_geometry import Dense, Ints
 from fnets.primitives.threads import run_blocks
 
 BLOCK_BYTES = 1 << 20  # of patches: they stay in the second-level cache
-MANY_FLOPS = 2_000_000  # below, a second thread costs more than it brings
-FEW_FLOPS = 20_000_000  # about 0.2 ms of work: below, handing blocks to another thread costs more than it saves
+MANY_FLOPS = 20_000_000  # about 0.2 ms of work: below, handing blocks to another thread costs more than it saves
+FEW_FLOPS = 200_000  # below, BLAS doesn't start threads by itself either
 _KEPT_BYTES = 1 << 23
 _ndarray, _empty = np.ndarray, np.empty
 
@@ -202,7 +202,7 @@ class Kernel:
         if self.d.flops < FEW_FLOPS:
             body(range(count))
         else:
-            run_blocks(count, body)
+            run_blocks(count, body, alone=self.d.flops < MANY_FLOPS)
 
 
 def contiguous_strides(sizes: Sequence[int], itemsize: int) -> Ints:

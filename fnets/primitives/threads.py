@@ -159,10 +159,11 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def run_blocks(count: int, body: Callable[[Iterable[int]], None]) -> None:
+def run_blocks(count: int, body: Callable[[Iterable[int]], None], alone: bool = False) -> None:
     """Run `body(indices)` on as many threads as BLAS would use, each with an iterator over the block indices that it claims.
 
     `body` is called once a thread (so it may make its scratch memory first) and must not care which indices it gets.
+    `alone`: on this thread only, for work that is too little to share but enough for BLAS to start threads.
 
     >>> out = [0] * 4
     >>> def body(indices):
@@ -176,7 +177,7 @@ def run_blocks(count: int, body: Callable[[Iterable[int]], None]) -> None:
     if _blas is None:
         _blas = _Blas()
     with _blas as threads:
-        if threads < 2 or count < 2:
+        if alone or threads < 2 or count < 2:
             body(range(count))
             return
         job = _Job(count, body)
