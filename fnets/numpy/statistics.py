@@ -389,6 +389,8 @@ def histogram(
     edges = histogram_bin_edges(a, bins, range, weights)
     n = shape_of(edges)[0] - 1
     counts = m.split(bincount(_bin_of(a, edges), weights, length=n + 1), [n])[0]
+    if weights is not None:
+        counts = convert(counts, dtype_of(weights))
     if density:
         widths = e.sub(*[m.split(edges, [1])[1], m.split(edges, [n])[0]])
         counts = e.div(e.div(convert(counts, dtype_of(widths)), widths), red.sum(counts))
