@@ -1,0 +1,38 @@
+"""Samples of fnets/primitives/special_functions.py."""
+
+from __future__ import annotations
+
+import numpy as np
+from harness import Sample, normal, uniform
+
+from fnets.primitives import special_functions as f
+
+ANY, POSITIVE = normal(2, 3), uniform(0.3, 3.0, 2, 3)
+WITH_ZERO = np.array([-1.5, 0.0, 0.7, 12.0])
+
+SAMPLES = [
+    Sample(f.polygamma_p, np.array([1, 2, 3]), POSITIVE),
+    Sample(f.polygamma_p, 1, POSITIVE, name="weak"),
+    Sample(f.igamma_p, POSITIVE, uniform(0.3, 3, 3), order=1),
+    Sample(f.igamma_p, POSITIVE, uniform(0.3, 3, 3), wrt=(1,), name="x"),
+    Sample(f.igamma_p, np.array([1.0, 2.5]), np.array([0.0, 0.5]), wrt=(), name="at_zero"),
+    Sample(f.igammac_p, POSITIVE, uniform(0.3, 3, 3), order=1),
+    Sample(f.igammac_p, POSITIVE, uniform(0.3, 3, 3), wrt=(1,), name="x"),
+    Sample(f.igamma_grad_a_p, POSITIVE, uniform(0.3, 3, 3), wrt=(1,)),
+    Sample(f.betainc_p, POSITIVE, uniform(0.5, 3, 3), uniform(0.1, 0.9, 2, 1), wrt=(2,)),
+    Sample(f.betainc_p, 2.0, 3.0, uniform(0.1, 0.9, 4).astype(np.float32), wrt=(), name="weak"),
+    *[Sample(p, WITH_ZERO) for p in (f.bessel_i0_p, f.bessel_i1_p, f.bessel_j0_p, f.bessel_j1_p)],
+    *[Sample(p, np.array([-1.5, 0.7, 12.0])) for p in (f.bessel_i0e_p, f.bessel_i1e_p)],
+    *[Sample(p, np.array([0.4, 3.0, 12.0])) for p in (f.bessel_y0_p, f.bessel_y1_p)],
+    Sample(f.bessel_jn_p, np.array([0, 1, 2, 5]), np.array([[0.5, 1.5, 2.5, 3.5], [20.0, 12.0, 9.0, 8.0]])),
+    Sample(f.bessel_yn_p, np.array([0, 1, 2, 5]), np.array([[0.5, 1.5, 2.5, 3.5], [20.0, 12.0, 9.0, 8.0]])),
+    Sample(f.ndtr_p, ANY),
+    Sample(f.ndtri_p, uniform(0.1, 0.9, 2, 3)),
+    Sample(f.log_ndtr_p, np.array([-30.0, -3.0, 0.0, 3.0])),
+    Sample(f.expi_p, np.array([-1.5, 0.7, 9.0]), tol=1e-5),
+    Sample(f.exp1_p, POSITIVE),
+    Sample(f.expn_p, np.array([1, 2, 3]), POSITIVE),
+    Sample(f.expn_p, 0, POSITIVE, name="weak"),
+    Sample(f.spence_p, POSITIVE),
+    Sample(f.spence_p, 0.5, name="weak"),
+]
