@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,7 @@ import numpy as np
 from fnets.backends.passes import optimise
 from fnets.core.avals import python_type
 from fnets.core.ir import Atom, Eqn, Jaxpr, Literal, Var
+from fnets.primitives.threads import one_blas_thread
 from fnets.source import GENERATED, LINES
 
 _module_ids = itertools.count()
@@ -200,8 +202,37 @@ def compile_numpy(jaxpr: Jaxpr, own_outputs: bool = False, donated: tuple[int, .
     cg.namespace[LINES] = {n: e.where for n, e in zip(first_line, jaxpr.eqns)}
     exec(compile(source, f"{GENERATED} {next(_module_ids)}>", "exec"), cg.namespace)
     run = cg.namespace.pop("run")
+    if _FEW_FLOPS < _largest_product(jaxpr) < _MANY_FLOPS:
+        run = _with_one_blas_thread(run)
     run.source, run.jaxpr, run.first_line = source, jaxpr, first_line
     return run
+
+
+# BLAS runs a product of fewer operations on one thread by itself, and gains from several from a few hundred microseconds of work on
+_FEW_FLOPS = 500_000
+_MANY_FLOPS = 50_000_000
+
+
+def _largest_product(jaxpr: Jaxpr) -> int:
+    """Floating point operations of the largest matrix product, one matrix of a stack counted."""
+    largest = 0
+    for e in jaxpr.eqns:
+        if e.prim.name == "dot_general":
+            (contracted, _), (batch, _) = e.params["dimension_numbers"]
+            lhs = e.invars[0].aval.shape
+            stack = math.prod([lhs[i] for i in batch])
+            largest = max(
+                largest, 2 * e.outvars[0].aval.size * math.prod([lhs[i] for i in contracted]) // max(stack, 1)
+            )
+    return largest
+
+
+def _with_one_blas_thread(run: Callable[..., list]) -> Callable[..., list]:
+    def run_on_one_thread(*args: Any) -> list:
+        with one_blas_thread():
+            return run(*args)
+
+    return run_on_one_thread
 
 
 def _item(x: Any) -> Any:
