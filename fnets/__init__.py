@@ -29,17 +29,28 @@ from fnets import (
     tree,
     tree_util,
 )
-from fnets.config import debug_infs, debug_nans, default_dtype, disable_jit, enable_x64
+from fnets.config import debug_infs, debug_nans, default_dtype, disable_jit, enable_checks, enable_x64
 from fnets.control import policies as checkpoint_policies
 from fnets.control.callbacks import pure_callback
 from fnets.control.checkpoint import checkpoint, remat
 from fnets.control.checks import checkify, error_if
 from fnets.control.custom import closure_convert, custom_gradient, custom_jvp, custom_vjp
+from fnets.core.array import Array
 from fnets.core.avals import ShapeDtypeStruct
-from fnets.source import named_scope
+from fnets.core.trace import typeof
+from fnets.source import named_call, named_scope
 from fnets.transforms.cache_misses import explain_cache_misses
-from fnets.transforms.derivatives import hessian, hvp, jacfwd, jacrev, linear_transpose, linearize
-from fnets.transforms.jit import jit
+from fnets.transforms.derivatives import (
+    fwd_and_bwd,
+    hessian,
+    hvp,
+    jacfwd,
+    jacobian,
+    jacrev,
+    linear_transpose,
+    linearize,
+)
+from fnets.transforms.jit import clear_caches, jit
 from fnets.transforms.jvp import jvp
 from fnets.transforms.staging import eval_shape, make_jaxpr
 from fnets.transforms.vjp import grad, value_and_grad, vjp
@@ -52,27 +63,65 @@ _SUBMODULES = (
     "custom_batching",
     "custom_derivatives",
     "data",
+    "dtypes",
     "flatten_util",
     "io",
     "lax",
     "nn",
+    "ops",
     "optim",
     "plots",
     "profiler",
     "progress",
     "random",
+    "stages",
     "testing",
+    "typing",
 )
 _FUNCTIONS = {  # name -> the submodule that defines it
+    "Device": "cpu",
+    "block_until_ready": "cpu",
     "check_leaks": "testing",
+    "default_backend": "cpu",
+    "default_device": "cpu",
+    "default_matmul_precision": "cpu",
+    "device_count": "cpu",
+    "device_get": "cpu",
+    "device_put": "cpu",
+    "devices": "cpu",
+    "effects_barrier": "cpu",
+    "ensure_compile_time_eval": "cpu",
     "jaxpr_to_dot": "profiler",
     "jaxpr_to_html": "profiler",
+    "local_device_count": "cpu",
+    "local_devices": "cpu",
     "memory_report": "profiler",
+    "print_environment_info": "cpu",
+    "process_count": "cpu",
+    "process_index": "cpu",
     "profile": "profiler",
 }
 
 if TYPE_CHECKING:
-    from fnets import data, io, lax, nn, optim, plots, profiler, progress, random, testing
+    from fnets import data, dtypes, io, lax, nn, ops, optim, plots, profiler, progress, random, stages, testing, typing
+    from fnets.cpu import (
+        Device,
+        block_until_ready,
+        default_backend,
+        default_device,
+        default_matmul_precision,
+        device_count,
+        device_get,
+        device_put,
+        devices,
+        effects_barrier,
+        ensure_compile_time_eval,
+        local_device_count,
+        local_devices,
+        print_environment_info,
+        process_count,
+        process_index,
+    )
     from fnets.profiler import jaxpr_to_dot, jaxpr_to_html, memory_report, profile
     from fnets.testing import check_leaks
 
@@ -90,13 +139,20 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
+    "Array",
+    "Device",
     "ShapeDtypeStruct",
+    "ad_checkpoint",
+    "block_until_ready",
     "check_leaks",
     "checkify",
     "checkpoint",
     "checkpoint_policies",
+    "clear_caches",
     "closure_convert",
     "config",
+    "custom_batching",
+    "custom_derivatives",
     "custom_gradient",
     "custom_jvp",
     "custom_vjp",
@@ -104,18 +160,32 @@ __all__ = [
     "debug",
     "debug_infs",
     "debug_nans",
+    "default_backend",
+    "default_device",
     "default_dtype",
+    "default_matmul_precision",
+    "device_count",
+    "device_get",
+    "device_put",
+    "devices",
     "disable_jit",
+    "dtypes",
+    "effects_barrier",
+    "enable_checks",
     "enable_x64",
+    "ensure_compile_time_eval",
     "error_if",
     "errors",
     "eval_shape",
     "explain_cache_misses",
+    "flatten_util",
+    "fwd_and_bwd",
     "grad",
     "hessian",
     "hvp",
     "io",
     "jacfwd",
+    "jacobian",
     "jacrev",
     "jaxpr_to_dot",
     "jaxpr_to_html",
@@ -124,22 +194,32 @@ __all__ = [
     "lax",
     "linear_transpose",
     "linearize",
+    "local_device_count",
+    "local_devices",
     "make_jaxpr",
     "memory_report",
+    "named_call",
     "named_scope",
     "nn",
     "numpy",
+    "ops",
     "optim",
     "plots",
+    "print_environment_info",
+    "process_count",
+    "process_index",
     "profile",
     "profiler",
     "progress",
     "pure_callback",
     "random",
     "remat",
+    "stages",
     "testing",
     "tree",
     "tree_util",
+    "typeof",
+    "typing",
     "value_and_grad",
     "vjp",
     "vmap",

@@ -208,6 +208,16 @@ def disable_jit(disable: bool = True):
     return using(disable_jit=disable)
 
 
+def enable_checks(value: bool = True):
+    """Context manager: check every jaxpr that is made.
+
+    >>> with enable_checks():
+    ...     read("check_jaxprs")
+    True
+    """
+    return using(check_jaxprs=value)
+
+
 _default_dtype_here = _local["default_dtype"]
 
 

@@ -7,13 +7,14 @@ operation that made it, a line of generated code for the equation that it was wr
 from __future__ import annotations
 
 import contextlib
+import functools
 import linecache
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from types import CodeType, FrameType, TracebackType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _LIBRARY_ROOTS: list[str] = [_HERE]
@@ -21,6 +22,8 @@ _LIBRARY_FILES = ("functools.py", "contextlib.py", "threading.py", "<frozen")
 _is_library: dict[str, bool] = {}
 _speakers: dict[CodeType, Callable[[FrameType], Any]] = {}
 _scope: ContextVar[str] = ContextVar("fnets_scope", default="")
+
+_AnyCallable = TypeVar("_AnyCallable", bound=Callable)
 
 GENERATED = "<fnets jit"  # file names of generated code start with this; its globals hold LINES
 LINES = "_lines"  # line number -> Location
@@ -139,6 +142,24 @@ def named_scope(name: str) -> Iterator[None]:
         yield
     finally:
         _scope.reset(token)
+
+
+def named_call(fun: _AnyCallable, *, name: str | None = None) -> _AnyCallable:
+    """A function that runs in a `named_scope` of its own name, or of another.
+
+    >>> import fnets
+    >>> import fnets.numpy as fnp
+    >>> fnets.make_jaxpr(named_call(fnp.tanh, name="squash"))(1.0).eqns[0].where.scope
+    'squash'
+    """
+    scope = name or getattr(fun, "__name__", type(fun).__name__)
+
+    @functools.wraps(fun)
+    def named(*args: Any, **kwargs: Any) -> Any:
+        with named_scope(scope):
+            return fun(*args, **kwargs)
+
+    return named  # type: ignore[return-value]
 
 
 def without_library_frames(traceback: TracebackType | None) -> TracebackType | None:

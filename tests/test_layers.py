@@ -37,6 +37,12 @@ LAYERS = {
     "plots": 7,
     "profiler": 7,
     "testing": 7,
+    "cpu": 6,
+    "dtypes": 7,
+    "ops": 7,
+    "stages": 6,
+    "typing": 6,
+    "interpreters": 6,
     "__init__": 8,
     "__main__": 8,
 }

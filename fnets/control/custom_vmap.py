@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from fnets import tree
-from fnets.control.custom import Rule, bind_arguments, bind_call, signature_of
+from fnets.control.custom.base import Rule, bind_arguments, bind_call, signature_of
 from fnets.control.loops import map as loop_map
 from fnets.control.operands import any_traced, flatten_arguments
 from fnets.core.avals import ShapedArray, is_float

@@ -16,6 +16,7 @@ from fnets.errors import ArgumentError, DTypeError, ShapeError
 from fnets.primitives.base import owned, reshape, zeros_of
 from fnets.primitives.shape import slice_in_dim
 from fnets.transforms.edge import public
+from fnets.transforms.jit import jit
 from fnets.transforms.jvp import jvp, jvp_flat
 from fnets.transforms.linear_function import LinearFunction
 from fnets.transforms.staging import JaxprTrace, check_callable, check_data, leaf_paths, name_of
@@ -88,6 +89,9 @@ def jacrev(
     return jacobian
 
 
+jacobian = jacrev
+
+
 def jacfwd(
     fun: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False, holomorphic: bool = False
 ) -> Callable:
@@ -137,6 +141,49 @@ def _check_output(op: str, avals: Sequence[ShapedArray], holomorphic: bool) -> N
             raise DTypeError(
                 f"[{op}] expected real outputs, got {a.dtype.name}. For a holomorphic function pass holomorphic=True."
             )
+
+
+def fwd_and_bwd(
+    fun: Callable, argnums: int | Sequence[int], has_aux: bool = False, jitted: bool = True
+) -> tuple[Callable, Callable]:
+    """The two halves of reverse mode as functions of their own.
+
+    Args:
+      fun: function of pytrees.
+      argnums: the position or positions to differentiate with respect to.
+      has_aux: `fun` returns `(value, aux)`.
+      jitted: jit both, so that the backward half, too, is compiled once.
+
+    Returns:
+      `fwd(*args) -> (value, residuals)`, with `aux` as a third result if `has_aux`; and `bwd(residuals, cotangent)`, the cotangent of the
+      argument, or the tuple of those of several.
+
+    >>> fwd, bwd = fwd_and_bwd(lambda x, y: x * y, argnums=0)
+    >>> value, residuals = fwd(2.0, 3.0)
+    >>> value, bwd(residuals, 1.0)
+    (6.0, 3.0)
+    """
+    check_callable("fwd_and_bwd", fun)
+    one = isinstance(argnums, int)
+    positions = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+
+    @functools.wraps(fun)
+    def fwd(*args: Any, **kwargs: Any) -> tuple:
+        chosen = [i % len(args) for i in positions]
+
+        def partial(*parts: Any) -> Any:
+            full = list(args)
+            for i, part in zip(chosen, parts):
+                full[i] = part
+            return fun(*full, **kwargs)
+
+        return vjp(partial, *[args[i] for i in chosen], has_aux=has_aux)
+
+    def bwd(residuals: Any, cotangent: Any) -> Any:
+        back = residuals(cotangent)
+        return back[0] if one else back
+
+    return (jit(fwd), jit(bwd)) if jitted else (fwd, bwd)
 
 
 def hessian(

@@ -55,6 +55,21 @@ def _cache_for(fun: Callable, key: Any) -> dict:
         return {}
 
 
+def clear_caches() -> None:
+    """Forget what every jitted function has compiled.
+
+    >>> f = jit(lambda x: x + 1)
+    >>> f(1.0), f.cache_info().currsize
+    (2.0, 1)
+    >>> clear_caches()
+    >>> f.cache_info().currsize
+    0
+    """
+    for by_options in list(_caches.values()):
+        for cache in by_options.values():
+            cache.clear()
+
+
 def jit(
     fun: Callable | None = None,
     *,

@@ -1,6 +1,5 @@
 """Functions with derivative rules of their own: `custom_vjp`, `custom_jvp` and what belongs to them. Names only. May import the files beside it."""
 
-from fnets.control.custom.base import Custom, Rule, bind_arguments, bind_call, signature_of
 from fnets.control.custom.closures import closure_convert
 from fnets.control.custom.jvp import custom_jvp, custom_jvp_p
 from fnets.control.custom.symbolic import (
@@ -12,12 +11,8 @@ from fnets.control.custom.symbolic import (
 from fnets.control.custom.vjp import custom_gradient, custom_vjp, custom_vjp_p
 
 __all__ = [
-    "Custom",
     "CustomVJPPrimal",
-    "Rule",
     "SymbolicZero",
-    "bind_arguments",
-    "bind_call",
     "closure_convert",
     "custom_gradient",
     "custom_jvp",
@@ -25,6 +20,5 @@ __all__ = [
     "custom_vjp",
     "custom_vjp_p",
     "custom_vjp_primal_tree_values",
-    "signature_of",
     "zero_from_primal",
 ]
