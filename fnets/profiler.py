@@ -261,7 +261,9 @@ class MemoryReport:
 
     def __str__(self) -> str:
         at = (
-            "before anything runs" if self.at is None else f"at {self.at.prim.name}, {describe_location(self.at.where)}"
+            "at the start or the end"
+            if self.at is None
+            else f"at {self.at.prim.name}, {describe_location(self.at.where)}"
         )
         lines = [f"{self.name}: at most {si(self.peak, 'B')} in use, {at}", f"{'bytes':>14}  what, line"]
         for h in self.held:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from fnets.backends.numpy_codegen import Codegen
+from fnets.backends.passes import optimise
 from fnets.core.avals import ShapedArray
 from fnets.core.ir import Atom, Eqn, Jaxpr, Var, sub_jaxprs
 from fnets.source import describe_location
@@ -122,7 +123,7 @@ class EqnCost(NamedTuple):
 
 def _inside(e: Eqn) -> tuple[list[Jaxpr], int, bool]:
     """The jaxprs of an equation, how often each runs, and whether that is known."""
-    jaxprs = list(sub_jaxprs(e.params))
+    jaxprs = [optimise(j) for j in sub_jaxprs(e.params)]
     if e.prim.name == "while":
         return jaxprs, 1, False
     return jaxprs, e.params.get("length", 1) if e.prim.name == "scan" else 1, True
@@ -192,28 +193,34 @@ class _Liveness:
     def total(self) -> int:
         return sum([h.nbytes for h in self.held.values()])
 
-    def shares(self, e: Eqn) -> bool:
-        if type(e.invars[0] if e.invars else None) is not Var:
-            return False
+    def source(self, e: Eqn, k: int) -> Atom | None:
+        """The operand whose memory result k is a view of, if there is one."""
+        first = e.invars[0] if e.invars else None
         if e.prim.name == "reshape":
-            return e.invars[0] in self.packed
-        return e.prim.kind == "view" or e.prim.name in ("stop_gradient", "name", "optimization_barrier")
+            return first if first in self.packed else None
+        if e.prim.kind == "view" or e.prim.name in ("stop_gradient", "name"):
+            return first
+        if e.prim.name == "optimization_barrier":
+            return e.invars[k]
+        inner = list(sub_jaxprs(e.params))
+        if len(inner) == 1 and e.prim.kind != "loop" and inner[0].outvars[k] in inner[0].invars:
+            return e.invars[inner[0].invars.index(inner[0].outvars[k])]  # handed through
+        return None
 
     def step(self, i: int, e: Eqn) -> None:
         """Take equation i's results into memory."""
         reused = self.codegen.reusable(i, e) if e.prim.fresh and e.prim.kind == "elementwise" else None
-        shares = self.shares(e)
         for k, v in enumerate(e.outvars):
-            if e.prim.name == "broadcast_to" and not shares:  # one element seen many times
+            source = self.source(e, k)
+            if type(source) is Var:
+                self.owner[v] = self.owner[source]
+            elif source is not None:  # a literal seen many times
                 self.owner[v] = v
-            elif shares:
-                source = e.invars[k if e.prim.multi else 0]
-                self.owner[v] = self.owner[source] if type(source) is Var else v
             else:
                 operands = {self.codegen.names.get(x): x for x in e.invars if type(x) is Var}
                 self.owner[v] = self.owner[operands[reused]] if reused else v
                 self.held[self.owner[v]] = Held(v.aval, v.aval.nbytes, e.prim.name, e.where)
-            if (not shares and e.prim.name != "broadcast_to") or e.prim.name == "reshape":
+            if source is None or e.prim.name == "reshape":
                 self.packed.add(v)
             used = self.codegen.last_use.get(v, i)
             self.until[self.owner[v]] = max(self.until.get(self.owner[v], -1), used)
@@ -223,25 +230,37 @@ class _Liveness:
             del self.held[v]
 
 
-def memory_of(jaxpr: Jaxpr, donated: tuple[int, ...] = ()) -> Memory:
+def memory_of(jaxpr: Jaxpr, donated: tuple[int, ...] = (), own_outputs: bool = True) -> Memory:
     """The highest amount of memory that a jaxpr's arrays take together, and which arrays those are.
 
-    What a kernel allocates for itself while it runs is not counted; a loop's or branch's own arrays are.
+    What a kernel allocates for itself while it runs is not counted; a loop's or branch's own arrays are, and so are the copies of results
+    that would share memory with arguments or each other (`own_outputs`).
     """
     live = _Liveness(jaxpr, donated)
     arguments, constants = (sum([v.aval.nbytes for v in vs]) for vs in (jaxpr.invars, jaxpr.constvars))
     peak, held, at = live.total, list(live.held.values()), None
     for i, e in enumerate(jaxpr.eqns):
+        before = list(live.held.values())
         live.step(i, e)
-        inner = [memory_of(j) for j in sub_jaxprs(e.params)]
-        extra = max([m.peak - m.arguments for m in inner], default=0)
-        if live.total + extra > peak:
-            peak, held, at = live.total + extra, list(live.held.values()), e
-            for m in inner:
-                if m.peak - m.arguments == extra:
-                    held += [h for h in m.held if not h.origin.startswith("argument")]
-                    break
+        after = list(live.held.values())
+        moments = [after]
+        for j in sub_jaxprs(e.params):
+            inner = [h for h in memory_of(optimise(j), own_outputs=False).held if not h.origin.startswith("argument")]
+            # a loop's results are memory of their own; those of a call or a branch are what it computes inside
+            moments.append((after if e.prim.kind == "loop" else before) + inner)
+        for moment in moments:
+            total = sum([h.nbytes for h in moment])
+            if total > peak:
+                peak, held, at = total, moment, e
         live.drop(i)
+    if own_outputs:
+        copied = live.codegen.outputs_to_copy(jaxpr)
+        copies = [
+            Held(v.aval, v.aval.nbytes, f"copy of result {k}", None) for k, v in enumerate(jaxpr.outvars) if k in copied
+        ]
+        total = live.total + sum([h.nbytes for h in copies])
+        if total > peak:
+            peak, held, at = total, [*live.held.values(), *copies], None
     return Memory(arguments, constants, peak, held, at)
 
 

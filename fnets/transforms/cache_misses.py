@@ -145,7 +145,7 @@ def log_miss(fun: Callable, name: str, key: tuple, known: Sequence[tuple], hoist
     if hoisted:
         why = "it closes over a value of a running transformation, so it is staged at every call: pass that value as an argument"
     elif known:
-        told = min([differences(fun, key, k) for k in known], key=len)
+        told = min([differences(fun, key, k) for k in reversed(known)], key=len)
         why = "; ".join(told[:8]) + (f"; and {len(told) - 8} more" if len(told) > 8 else "")
     elif code is not None and _compiled_lines.get(code):
         why = (
