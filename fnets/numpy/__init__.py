@@ -1,8 +1,9 @@
 """`fnets.numpy`: the functions of NumPy on arrays and on traced values, under NumPy's names and with NumPy's results.
 
-Lives here: names only. The parts, by theme: `arguments` (what functions do with their arguments), `dtypes`, `creation`, `arithmetic`, `mathematics`,
-`reductions`, `nan_reductions`, `manipulation`, `linear`, `sorting`, `searching`, `indexing`, `index_tricks`, `windows`; `tracer_methods` gives traced
-values the operators and methods of an `ndarray`, and `protocols` lets NumPy's own functions trace. May import everything below `fnets.nn`.
+Lives here: names only. The parts, by theme: `arguments` (what functions do with their arguments), `dtypes`, `creation`, `arithmetic`, `logic`,
+`mathematics`, `reductions`, `nan_reductions`, `statistics`, `manipulation`, `reordering`, `padding`, `linear`, `sorting`, `searching`, `sets`, `indexing`,
+`index_tricks`, `calculus`, `polynomials`, `functional`, `ufuncs`, and small ones; `linalg` and `fft` load when first used. `tracer_methods` gives
+traced values the operators and methods of an `ndarray`, and `protocols` lets NumPy's own functions trace. May import everything below `fnets.nn`.
 
 >>> import fnets.numpy as fnp
 >>> fnp.sum(fnp.ones((2, 3)), axis=1)
@@ -24,6 +25,7 @@ from fnets.numpy import (
     functional,
     index_tricks,
     linear,
+    logic,
     manipulation,
     mathematics,
     nan_reductions,
@@ -31,6 +33,7 @@ from fnets.numpy import (
     polynomials,
     protocols,
     reductions,
+    reordering,
     searching,
     sets,
     sorting,
@@ -52,12 +55,14 @@ from fnets.numpy.functional import *  # noqa: F403
 from fnets.numpy.index_tricks import *  # noqa: F403
 from fnets.numpy.indexing import at, put_along_axis, take, take_along_axis
 from fnets.numpy.linear import *  # noqa: F403
+from fnets.numpy.logic import *  # noqa: F403
 from fnets.numpy.manipulation import *  # noqa: F403
 from fnets.numpy.mathematics import *  # noqa: F403
 from fnets.numpy.nan_reductions import *  # noqa: F403
 from fnets.numpy.padding import *  # noqa: F403
 from fnets.numpy.polynomials import *  # noqa: F403
 from fnets.numpy.reductions import *  # noqa: F403
+from fnets.numpy.reordering import *  # noqa: F403
 from fnets.numpy.searching import *  # noqa: F403
 from fnets.numpy.sets import *  # noqa: F403
 from fnets.numpy.sorting import *  # noqa: F403
@@ -87,6 +92,8 @@ __all__ += padding.__all__
 __all__ += comparing.__all__
 __all__ += bits.__all__
 __all__ += ufuncs.__all__
+__all__ += logic.__all__
+__all__ += reordering.__all__
 __all__ += windows.__all__
 
 

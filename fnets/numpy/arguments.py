@@ -147,6 +147,17 @@ def known_int(x: Any, op: str, what: str) -> int:
     return operator_index(known(x, op, what))
 
 
+def static_shape(shape: Any, op: str) -> tuple[int, ...]:
+    """A shape argument (an int, ints, or an array of them) as a tuple of ints; an error if it is not known while tracing."""
+    if type(shape) is tuple and all([type(n) is int for n in shape]):
+        return shape
+    if isinstance(shape, (int, np.integer)):
+        return (int(shape),)
+    if isinstance(shape, (np.ndarray, Tracer)):
+        shape = np.asarray(known(shape, op, "The shape")).ravel().tolist()
+    return tuple([known_int(n, op, "The shape") for n in shape])
+
+
 def is_known(*xs: Any) -> bool:
     """True if none of the values is traced.
 

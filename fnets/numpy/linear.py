@@ -14,6 +14,7 @@ from fnets.errors import ArgumentError, ShapeError
 from fnets.numpy import manipulation as m
 from fnets.numpy.arguments import as_dtype, as_type, operand, pair, promoted, refuse_out, to_array
 from fnets.numpy.arguments import operands as as_arrays
+from fnets.numpy.reordering import resize
 from fnets.primitives import diagonals
 from fnets.primitives import elementwise as e
 from fnets.primitives import linear_algebra as la
@@ -324,7 +325,7 @@ def fill_diagonal(a: Any, val: Any, wrap: bool = False, *, inplace: bool = False
     on[positions] = True
     place = np.zeros(size, np.int64)
     place[positions] = np.arange(len(positions))
-    values = m.resize(m.atleast_1d(as_type(val, dtype_of(a))), (max(len(positions), 1),))
+    values = resize(m.atleast_1d(as_type(val, dtype_of(a))), (max(len(positions), 1),))
     spread = index_gather(values, (place.reshape(shape),), (0,))
     return e.select(on.reshape(shape), spread, a)
 

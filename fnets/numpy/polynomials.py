@@ -11,6 +11,7 @@ from fnets.errors import ArgumentError, ShapeError
 from fnets.numpy import calculus
 from fnets.numpy import manipulation as m
 from fnets.numpy.arguments import as_type, known_int, promoted, promoted_inexact, to_array, to_inexact
+from fnets.numpy.reordering import trim_zeros
 from fnets.primitives import elementwise as e
 from fnets.primitives.shape import pad
 
@@ -87,7 +88,7 @@ def polymul(a1: Any, a2: Any, *, trim_leading_zeros: bool = False) -> Any:
     """
     a1, a2 = _coefficients("polymul", a1), _coefficients("polymul", a2)
     if trim_leading_zeros:
-        a1, a2 = m.trim_zeros(a1, "f"), m.trim_zeros(a2, "f")
+        a1, a2 = trim_zeros(a1, "f"), trim_zeros(a2, "f")
     return calculus.convolve(a1 if shape_of(a1)[0] else np.zeros(1), a2 if shape_of(a2)[0] else np.zeros(1))
 
 
@@ -116,7 +117,7 @@ def polydiv(u: Any, v: Any, *, trim_leading_zeros: bool = False) -> tuple[Any, A
             rest[i + j] = e.sub(rest[i + j], e.mul(d, divisor[j]))
     remainder = m.stack(rest)
     if trim_leading_zeros:
-        remainder = m.trim_zeros(remainder, "f")
+        remainder = trim_zeros(remainder, "f")
     return m.stack(quotient), remainder
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from fnets.core.trace import Tracer
 from fnets.errors import ArgumentError, ImmutableArrayError
-from fnets.numpy import arithmetic, linear, mathematics, reductions
+from fnets.numpy import arithmetic, linear, logic, mathematics, reductions
 from fnets.numpy.arguments import as_dtype, as_type
 from fnets.numpy.ufuncs import BinaryMethods
 
@@ -105,7 +105,7 @@ _NAMES = [
     "matvec",
     "vecmat",
 ]
-_HOMES = (arithmetic, mathematics, linear)
+_HOMES = (arithmetic, logic, mathematics, linear)
 _UFUNCS: dict[np.ufunc, Callable] = {
     getattr(np, name): next(getattr(m, name) for m in _HOMES if hasattr(m, name))
     for name in _NAMES

@@ -14,6 +14,7 @@ from fnets.core.trace import Tracer, dtype_of, is_weak, shape_of, typeof
 from fnets.errors import ArgumentError, AxisError, NonConcreteBooleanIndexError, ShapeError
 from fnets.numpy import manipulation as m
 from fnets.numpy.arguments import as_type, flat, known, operand, promoted, refuse_out, result_dtype, to_array
+from fnets.numpy.reordering import resize
 from fnets.primitives import elementwise as e
 from fnets.primitives.base import as_axis, broadcast_to, convert, reshape
 from fnets.primitives.cumulative import cumsum
@@ -212,7 +213,7 @@ def put(a: Any, ind: Any, v: Any, mode: str | None = None, *, inplace: bool = Fa
     n = shape_of(ind)[0]
     if not n or not shape_of(v)[0]:
         return a
-    values = m.resize(v, (n,))
+    values = resize(v, (n,))
     mode = None if mode == "raise" else mode
     out = index_scatter(flat(a), values, (ind,), (0,), "set", mode=mode, wrap_negative=mode != "clip", name="put")
     return reshape(out, shape_of(a))

@@ -12,7 +12,18 @@ import numpy as np
 
 from fnets.core.trace import Tracer, check_alive
 from fnets.errors import ArgumentError, ConcretizationTypeError, DTypeError, ImmutableArrayError
-from fnets.numpy import arithmetic, creation, linear, manipulation, mathematics, reductions, searching, sorting
+from fnets.numpy import (
+    arithmetic,
+    creation,
+    linear,
+    logic,
+    manipulation,
+    mathematics,
+    reductions,
+    reordering,
+    searching,
+    sorting,
+)
 from fnets.numpy.arguments import as_dtype
 from fnets.numpy.indexing import at, getitem, take
 from fnets.primitives import elementwise as e
@@ -69,7 +80,7 @@ _UNARY = {
     "neg": arithmetic.negative,
     "pos": arithmetic.positive,
     "abs": arithmetic.absolute,
-    "invert": arithmetic.invert,
+    "invert": logic.invert,
 }
 
 
@@ -242,7 +253,7 @@ _METHODS: dict[str, Callable] = {
     "ptp": reductions.ptp,
     "put": _refuse("put", "Use x = x.at[indices].set(values) on the raveled array."),
     "ravel": manipulation.ravel,
-    "repeat": manipulation.repeat,
+    "repeat": reordering.repeat,
     "reshape": _reshape,
     "resize": _refuse("resize", "Use fnets.numpy.resize(x, shape)."),
     "round": arithmetic.round,
