@@ -11,6 +11,7 @@ from golden.golden_io import load
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import fnets.numpy as fnp
 from fnets.errors import ArgumentError, DTypeError, ShapeError
 from fnets.primitives import elementwise as e
 from fnets.primitives import pool as p
@@ -221,8 +222,6 @@ def test_places_are_computed_only_for_derivatives():
 
 def test_reduce_window_finds_its_primitive():
     x = rng.standard_normal((4, 6))
-    import fnets.numpy as fnp
-
     for name, functions in {
         "max": (np.maximum, e.maximum, fnp.maximum, lambda a, b: fnp.maximum(a, b)),
         "min": (np.minimum, e.minimum, fnp.minimum),
@@ -321,6 +320,12 @@ def test_several_operands_are_reduced_together():
     value, place = p.reduce_window((x, where), (-np.inf, -1), larger, (2, 3), (2, 3))
     close(value, x.reshape(2, 2, 2, 3).max((1, 3)))
     np.testing.assert_array_equal(x.ravel()[place], value)
+
+
+def test_windows_larger_than_the_array():
+    for f, start in ((e.mul, 1.0), (e.add, 0.0), (e.maximum, -np.inf)):
+        assert p.reduce_window(np.ones((2, 3)), start, f, (5, 2)).shape == (0, 2)
+        assert p.reduce_window(np.ones((0, 3)), start, f, (1, 2)).shape == (0, 2)
 
 
 def test_products_differentiate():

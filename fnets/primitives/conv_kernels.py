@@ -385,7 +385,10 @@ def correlation(d: Dense, itemsize: int, memory: Memory | None, last: bool, whol
     """
     if _one_channel(d):
         return Shifts(d, itemsize, memory)
-    if d.unit and d.window > 1 and d.cout <= 16 and 4 * d.cout <= d.cin:
+    most, ratio = (
+        (16, 4) if whole else (32, 2)
+    )  # parts of a dilated problem have few taps each, so their patches are thin too
+    if d.unit and d.window > 1 and d.cout <= most and ratio * d.cout <= d.cin:
         return Taps(d, itemsize, memory)
     return Patches(d, itemsize, memory, _prefers_last(d, last), last, whole)
 

@@ -402,12 +402,13 @@ def _by_slices(xs: Sequence, inits: Sequence, combine: Callable, base: Ints, par
         n, s, d = (params[k][axis] for k in ("window_dimensions", "window_strides", "window_dilation"))
         out = max(0, (len(exists) - dilated(n, d)) // s + 1)
         end = max(0, (out - 1) * s + 1)
-        total, some = None, np.zeros(out, bool)
-        for start in range(0, n * d, d):
+        along = (-1, *(1,) * (rank - 1 - axis))
+        total: Sequence = []
+        some = np.zeros(out, bool)
+        for start in range(0, n * d, d) if out else (0,):
             tap = [slice_in_dim(x, start, start + end, s, axis) for x in xs]
             here = exists[start : start + end : s]
-            along = (-1, *(1,) * (rank - 1 - axis))
-            total = tap if total is None else _where_seen(combine, total, some.reshape(along), tap, here.reshape(along))
+            total = _where_seen(combine, total, some.reshape(along), tap, here.reshape(along)) if total else tap
             some = some | here
         xs = total
         seen.insert(0, some)
