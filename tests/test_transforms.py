@@ -1,0 +1,277 @@
+"""The transformations' own interface: arguments, structures, dtypes, aux, prefixes, caching. Derivative values are checked in test_nesting.py."""
+
+from __future__ import annotations
+
+import functools
+import typing
+
+import numpy as np
+import pytest
+
+import fnets
+import fnets.numpy as fnp
+
+X = np.array([0.3, -0.6, 0.9])
+P = {"w": np.arange(6.0).reshape(3, 2), "b": [np.ones(2), np.float64(3.0)]}
+
+
+class Point(typing.NamedTuple):
+    x: np.ndarray
+    y: float
+
+
+def loss(p, x):
+    return fnp.sum((x @ p["w"] + p["b"][0]) ** 2) * p["b"][1]
+
+
+# ------------------------------------------------------------------ grad
+
+
+def test_gradient_has_the_structure_and_dtypes_of_the_argument():
+    g = fnets.grad(loss)(P, X)
+    assert fnets.tree.structure(g) == fnets.tree.structure(P)
+    for a, b in zip(fnets.tree.leaves(g), fnets.tree.leaves(P)):
+        assert np.shape(a) == np.shape(b) and a.dtype == b.dtype
+    half = fnets.tree.map(lambda a: np.asarray(a, np.float32), P)
+    g32 = fnets.grad(loss)(half, X)  # a float64 input does not widen a float32 gradient
+    assert {a.dtype for a in fnets.tree.leaves(g32)} == {np.dtype(np.float32)}
+    assert type(fnets.grad(lambda x: x * x)(3.0)) is float
+    point = fnets.grad(lambda p: fnp.sum(p.x) * p.y)(Point(X, 2.0))
+    assert isinstance(point, Point) and point.y == X.sum()
+
+
+def test_argnums_has_aux_and_keywords():
+    f = lambda x, y, *, scale=1.0: (fnp.sum(x * y) * scale, {"x": x})  # noqa: E731
+    assert fnets.grad(lambda x, y: x * y, 1)(2.0, 5.0) == 2.0
+    assert fnets.grad(lambda x, y: x * y, (1, 0))(2.0, 5.0) == (2.0, 5.0)
+    assert fnets.grad(lambda x, y: x * y, -1)(2.0, 5.0) == 2.0
+    g, aux = fnets.grad(f, has_aux=True)(X, X + 1, scale=2.0)
+    np.testing.assert_allclose(g, 2 * (X + 1))
+    np.testing.assert_array_equal(aux["x"], X)
+    (value, aux), g = fnets.value_and_grad(f, has_aux=True)(X, X + 1)
+    assert value == np.sum(X * (X + 1))
+    assert type(aux["x"]) is np.ndarray
+    assert fnets.grad(fnets.grad(lambda x: x**3))(2.0) == 12.0
+    inner = fnets.grad(lambda x: (fnets.grad(lambda y: (y**3 * x, y), has_aux=True)(x)[0], x), has_aux=True)
+    assert inner(2.0) == (12.0 * 2 + 0 + 12.0, 2.0) or inner(2.0)[0] == pytest.approx(9 * 4.0)
+
+
+def test_python_control_flow_on_values():
+    def f(x):
+        while x < 10:
+            x = x * 2 if x > 0 else -x + 1
+        return x
+
+    assert fnets.grad(f)(1.5) == 8.0
+    assert fnets.jvp(f, (1.5,), (1.0,)) == (12.0, 8.0)
+
+
+def test_inputs_that_do_not_matter_get_zeros():
+    g = fnets.grad(lambda p: fnp.sum(p["a"]))({"a": X, "b": X, "c": 1.0})
+    np.testing.assert_array_equal(g["b"], np.zeros(3))
+    assert g["c"] == 0.0
+    g["b"][0] = 1.0  # and they are ordinary, writable arrays
+
+
+def test_integers():
+    with pytest.raises(TypeError, match="float"):
+        fnets.grad(lambda n: n * 1.0)(3)
+    assert fnets.grad(lambda n: n * 1.0, allow_int=True)(np.int64(3)).shape == ()
+    np.testing.assert_allclose(fnets.grad(lambda x, i: x[i])(X, 1), [0, 1, 0])
+    y, pull = fnets.vjp(lambda x, n: x * n, X, np.arange(3))
+    assert pull(X)[1].dtype == np.int64
+
+
+def test_complex():
+    z = np.array([1 + 2j, -0.5j])
+    np.testing.assert_allclose(fnets.grad(lambda z: z**3, holomorphic=True)(2 + 1j), 3 * (2 + 1j) ** 2)
+    # JAX's convention: for a real function, d/dx - i d/dy
+    np.testing.assert_allclose(fnets.grad(lambda z: fnp.sum(abs(z) ** 2))(z), 2 * np.conj(z))
+    np.testing.assert_allclose(fnets.jvp(lambda z: z * z, (z,), (z,))[1], 2 * z * z)
+    with pytest.raises(TypeError, match="holomorphic"):
+        fnets.grad(lambda z: z * z)(2 + 1j)
+
+
+# ------------------------------------------------------------------ vjp, jvp, jacobians
+
+
+def test_vjp_and_jvp():
+    y, pull = fnets.vjp(lambda p: {"y": loss(p, X), "z": p["w"]}, P)
+    ct = {"y": np.float64(2.0), "z": np.ones((3, 2))}
+    for _ in range(2):  # a pullback may be called again
+        (g,) = pull(ct)
+        np.testing.assert_allclose(g["w"], 2 * fnets.grad(loss)(P, X)["w"] + 1)
+    out, t = fnets.jvp(loss, (P, X), (fnets.tree.map(np.ones_like, P), np.zeros(3)))
+    np.testing.assert_allclose(t, sum(np.sum(a) for a in fnets.tree.leaves(fnets.grad(loss)(P, X))))
+    y, pull, aux = fnets.vjp(lambda x: (x * 2, x + 1), X, has_aux=True)
+    np.testing.assert_array_equal(aux, X + 1)
+    y, t, aux = fnets.jvp(lambda x: (x * 2, x + 1), (X,), (X,), has_aux=True)
+    np.testing.assert_array_equal(aux, X + 1)
+
+
+def test_jacobians_of_trees():
+    f = lambda p: {"a": p["x"] * p["y"], "b": fnp.sum(p["x"]) * p["y"]}  # noqa: E731
+    p = {"x": X, "y": np.array([2.0, 3.0, 4.0])}
+    fwd, rev = fnets.jacfwd(f)(p), fnets.jacrev(f)(p)
+    for j in (fwd, rev):
+        np.testing.assert_allclose(j["a"]["x"], np.diag(p["y"]))
+        np.testing.assert_allclose(j["b"]["x"], np.outer(p["y"], np.ones(3)))
+        assert j["b"]["y"].shape == (3, 3)
+    scalar = fnets.jacrev(lambda x: fnp.sum(x**2))(X)
+    np.testing.assert_allclose(scalar, 2 * X)
+    matrix = np.arange(6.0).reshape(2, 3)
+    assert fnets.jacfwd(lambda m: m @ X)(matrix).shape == (2, 2, 3)
+    h = fnets.hessian(lambda p: fnp.sum(p["x"] ** 2 * p["y"]))(p)
+    np.testing.assert_allclose(h["x"]["y"], np.diag(2 * X))
+    j, aux = fnets.jacrev(lambda x: (x**2, "aux"), has_aux=True)(X)
+    assert aux == "aux"
+    j0, j1 = fnets.jacfwd(lambda x, y: x * y, (0, 1))(X, X)
+    np.testing.assert_allclose(j0, np.diag(X))
+    np.testing.assert_allclose(fnets.hvp(lambda x: fnp.sum(x**3), (X,), (X,)), 6 * X * X)
+
+
+# ------------------------------------------------------------------ vmap
+
+
+def test_in_axes_and_out_axes_are_prefixes():
+    m = np.arange(12.0).reshape(3, 4)
+    np.testing.assert_allclose(fnets.vmap(lambda x: x * 2, in_axes=1, out_axes=1)(m), m * 2)
+    np.testing.assert_allclose(fnets.vmap(lambda x: x * 2, in_axes=-1)(m), (m * 2).T)
+    f = fnets.vmap(lambda p, x: p["a"] * x + p["b"], in_axes=({"a": 0, "b": None}, 1))
+    np.testing.assert_allclose(f({"a": np.arange(4.0), "b": 1.0}, m), (np.arange(4.0) * m + 1).T)
+    out = fnets.vmap(lambda x: {"s": fnp.sum(x), "x": x}, out_axes={"s": 0, "x": 1})(m)
+    assert out["x"].shape == (4, 3)
+    assert fnets.vmap(lambda x: 7.0, out_axes=None)(m) == 7.0
+    np.testing.assert_array_equal(fnets.vmap(lambda x: 7.0)(m), np.full(3, 7.0))
+    np.testing.assert_array_equal(fnets.vmap(lambda: 1.0, axis_size=3)(), np.ones(3))
+    np.testing.assert_allclose(fnets.vmap(lambda x, *, y: x + y)(m, y=m), 2 * m)
+    np.testing.assert_allclose(
+        fnets.vmap(fnets.vmap(lambda x, y: x * y, (None, 0)), (0, None))(np.arange(3.0), np.arange(2.0)),
+        np.outer(range(3), range(2)),
+    )
+
+
+def test_control_flow_on_values_that_are_not_batched():
+    assert fnets.vmap(lambda x, flag: x if flag else -x, (0, None))(X, True) is not None
+    with pytest.raises(TypeError, match="bool"):
+        fnets.vmap(lambda x: x if x > 0 else -x)(X)
+
+
+# ------------------------------------------------------------------ jit
+
+
+def test_jit_traces_once_per_type():
+    traces = []
+
+    @fnets.jit
+    def f(x, n):
+        traces.append(1)
+        return x * n
+
+    for x in (X, X + 1, X.astype(np.float32), X[:2], X):
+        f(x, 2.0)
+    assert len(traces) == 3
+    f(X, 3.0)  # a Python float is data
+    assert len(traces) == 3
+    f(X, 2)  # an int is another type
+    assert len(traces) == 4
+    info = f.cache_info()
+    assert info.misses == 4 and info.hits == 3
+    with fnets.default_dtype("float64"):
+        f(X, 2)
+    assert len(traces) == 5
+
+
+def test_weak_scalars_keep_float32():
+    x = X.astype(np.float32)
+    f = lambda p, lr: p - lr * 0.5 * p  # noqa: E731
+    assert f(x, 0.1).dtype == fnets.jit(f)(x, 0.1).dtype == np.float32
+    assert fnets.grad(lambda p: fnp.sum(f(p, 0.1)))(x).dtype == np.float32
+    assert fnets.vmap(f, (0, None))(x, 0.1).dtype == np.float32
+    assert type(fnets.jit(lambda a: a * 2 + 1)(3.0)) is float
+    assert type(fnets.jit(lambda a: a * 2 + 1)(3)) is int
+
+
+def test_static_arguments_partial_methods_and_decorators():
+    traces = []
+
+    @functools.partial(fnets.jit, static_argnums=1, static_argnames=("mode",))
+    def f(x, n, mode="a"):
+        traces.append((n, mode))
+        return x * n if mode == "a" else x + n
+
+    np.testing.assert_array_equal(f(X, 2), X * 2)
+    np.testing.assert_array_equal(f(X, 2, mode="b"), X + 2)
+    f(X, 2)
+    assert traces == [(2, "a"), (2, "b")]
+    f(X, n=2)  # also by name
+    assert len(traces) <= 3
+
+    class Model:
+        def __init__(self, w):
+            self.w = w
+
+        @functools.partial(fnets.jit, static_argnums=0)
+        def __call__(self, x):
+            return x * self.w
+
+    np.testing.assert_array_equal(Model(3.0)(X), X * 3)
+
+    @fnets.jit
+    def plain(x):
+        "A docstring."
+        return x
+
+    assert plain.__name__ == "plain" and plain.__doc__ == "A docstring."
+
+
+def test_closures_over_running_transformations():
+    g = fnets.grad(lambda w: fnp.sum(fnets.jit(lambda x: x * w)(X)))
+    assert g(2.0) == pytest.approx(X.sum())
+    np.testing.assert_allclose(fnets.vmap(lambda w: fnets.jit(lambda x: x * w)(X))(np.array([1.0, 2.0])), [X, 2 * X])
+    # the same function object must not remember the first value that it closed over
+    holder = {}
+    inner = fnets.jit(lambda x: x * holder["w"])
+
+    def outer(w):
+        holder["w"] = w
+        return inner(3.0)
+
+    assert fnets.grad(outer)(2.0) == 3.0
+    assert fnets.grad(outer)(5.0) == 3.0
+
+
+def test_arguments_are_never_written_to_unless_donated():
+    x = X.copy()
+    fnets.jit(lambda x: fnp.sin(x * 2) + x)(x)
+    np.testing.assert_array_equal(x, X)
+    out = fnets.jit(lambda x: x * 2, donate_argnums=0)(x)
+    np.testing.assert_array_equal(out, X * 2)
+
+
+def test_nested_jit_and_results_of_any_structure():
+    f = fnets.jit(lambda x: (x, {"a": [x + 1, None]}, 3, "text" and x.shape[0]))
+    x, d, three, n = f(X)
+    assert d["a"][1] is None and three == 3 and n == 3
+    assert fnets.jit(lambda: ())() == ()
+    np.testing.assert_array_equal(fnets.jit(fnets.jit(fnets.jit(lambda x: x)))(X), X)
+
+
+# ------------------------------------------------------------------ looking
+
+
+def test_make_jaxpr_and_eval_shape():
+    jaxpr = fnets.make_jaxpr(lambda x, y: {"a": fnp.sin(x) @ y})(X, X)
+    assert [e.primitive.name for e in jaxpr.eqns] == ["sin", "dot_general"]
+    assert str(jaxpr).startswith("{ lambda ; a:f64[3] b:f64[3]. let\n    c:f64[3] = sin a\n")
+    assert "test_transforms.py" in jaxpr.pretty_print(source_info=True)
+    _, shape = fnets.make_jaxpr(lambda x: (x, x.sum()), return_shape=True)(X)
+    assert shape == (fnets.ShapeDtypeStruct((3,), "f8"), fnets.ShapeDtypeStruct((), "f8"))
+    ran = []
+    out = fnets.eval_shape(
+        lambda x: ran.append(type(x).__name__) or x @ x.T, fnets.ShapeDtypeStruct((1000, 1000), "f4")
+    )
+    assert out == fnets.ShapeDtypeStruct((1000, 1000), np.float32)
+    assert ran == ["JaxprTracer"]
+    nested = str(fnets.make_jaxpr(fnets.jit(lambda x: x * 2))(X))
+    assert "jit[" in nested and "name=<lambda>" in nested
