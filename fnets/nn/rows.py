@@ -140,6 +140,8 @@ def standardize(
     variance: Any = None,
     epsilon: Any = 1e-5,
     where: Any = None,
+    *,
+    algorithm: str = "stable",
 ) -> Any:
     """(x - mean) / sqrt(variance + epsilon) along the axes.
 
@@ -149,6 +151,7 @@ def standardize(
       mean, variance: known statistics, to broadcast against x; by default those of x.
       epsilon: added to the variance.
       where: elements that the statistics are taken over.
+      algorithm: accepted for JAX's sake; the variance is always that of the centred elements, which JAX calls "stable".
 
     >>> standardize(fnp.array([1.0, 3.0]), epsilon=0.0)
     array([-1.,  1.], dtype=float32)
