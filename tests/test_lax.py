@@ -347,3 +347,30 @@ ERRORS = [
 def test_wrong_calls_say_what_was_expected(wrong, error, text):
     with pytest.raises(error, match=text):
         wrong()
+
+
+def test_local_convolution_with_equal_filters_is_convolution():
+    x, w = rng.standard_normal((2, 3, 7, 6)), rng.standard_normal((4, 3, 3, 2))
+    expected = lax.conv_general_dilated(x, w, (2, 1), [(1, 0), (0, 1)], rhs_dilation=(1, 2))
+    local = np.broadcast_to(w.reshape(4, -1, 1, 1), (4, 18, *expected.shape[2:]))
+    got = lax.conv_general_dilated_local(x, local, (2, 1), [(1, 0), (0, 1)], (3, 2), rhs_dilation=(1, 2))
+    np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-12)
+    last = lax.conv_general_dilated_local(
+        x.transpose(0, 2, 3, 1),
+        local.transpose(2, 3, 1, 0),
+        (2, 1),
+        [(1, 0), (0, 1)],
+        (3, 2),
+        rhs_dilation=(1, 2),
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    )
+    np.testing.assert_allclose(last, expected.transpose(0, 2, 3, 1), rtol=1e-12, atol=1e-12)
+
+
+def test_windowed_reductions_and_late_names():
+    np.testing.assert_array_equal(lax.reduce_window(np.arange(6.0), -np.inf, lax.max, (2,), (2,)), [1, 3, 5])
+    np.testing.assert_array_equal(lax.reduce_window(np.arange(6), 0, lax.add, (3,), (1,), "SAME"), [1, 3, 6, 9, 12, 9])
+    np.testing.assert_allclose(lax.fft(X + 0j, "FFT", (4,)), np.fft.fft(X))
+    assert lax.linalg.cholesky(np.eye(2)).shape == (2, 2)
+    with pytest.raises(AttributeError):
+        lax.no_such_name  # noqa: B018

@@ -1,5 +1,8 @@
 """`fnets.lax`: the operators and the control flow of `jax.lax`, under its names and argument names. Names only. May import primitives, control."""
 
+import importlib
+from typing import Any
+
 from fnets.control.collectives import (
     all_gather,
     all_to_all,
@@ -119,6 +122,8 @@ from fnets.lax.structure import (
     broadcast_like,
     broadcast_shapes,
     broadcast_to_rank,
+    conv_general_dilated_local,
+    dce_sink,
     dot,
     platform_dependent,
     reduce_window_shape_tuple,
@@ -242,6 +247,10 @@ from fnets.primitives.elementwise import maximum_p as max_p
 from fnets.primitives.elementwise import minimum_p as min_p
 from fnets.primitives.elementwise import rint_p as round_p
 from fnets.primitives.elementwise import shift_right_p as shift_right_arithmetic_p
+from fnets.primitives.gather import (
+    gather_p,
+    scatter_p,
+)
 from fnets.primitives.indexing import (
     dynamic_index_in_dim,
     dynamic_slice,
@@ -387,6 +396,7 @@ __all__ = [
     "conv",
     "conv_dimension_numbers",
     "conv_general_dilated",
+    "conv_general_dilated_local",
     "conv_general_dilated_patches",
     "conv_transpose",
     "conv_with_general_padding",
@@ -407,6 +417,7 @@ __all__ = [
     "cumprod_p",
     "cumsum",
     "cumsum_p",
+    "dce_sink",
     "digamma",
     "digamma_p",
     "div",
@@ -445,6 +456,7 @@ __all__ = [
     "full",
     "full_like",
     "gather",
+    "gather_p",
     "ge",
     "ge_p",
     "gt",
@@ -548,6 +560,7 @@ __all__ = [
     "scatter_max",
     "scatter_min",
     "scatter_mul",
+    "scatter_p",
     "scatter_sub",
     "select",
     "select_n",
@@ -599,3 +612,16 @@ __all__ = [
     "zeta",
     "zeta_p",
 ]
+
+_LATE = {
+    "FftType": "fourier",
+    "fft": "fourier",
+}  # loaded when first used, as `linalg` is, so that the import stays quick
+
+
+def __getattr__(name: str) -> Any:
+    if name == "linalg":
+        return importlib.import_module("fnets.lax.linalg")
+    if name in _LATE:
+        return getattr(importlib.import_module(f"fnets.lax.{_LATE[name]}"), name)
+    raise AttributeError(f"module 'fnets.lax' has no attribute {name!r}")

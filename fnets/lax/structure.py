@@ -14,6 +14,7 @@ from fnets.primitives import elementwise, linear_algebra, shape
 from fnets.primitives.base import arr as arr_of
 from fnets.primitives.base import broadcast_to
 from fnets.primitives.base import transpose as transpose_axes
+from fnets.primitives.conv import conv_dimension_numbers, conv_general_dilated_patches
 from fnets.primitives.sort import top_k
 
 
@@ -103,6 +104,41 @@ def broadcast_shapes(*shapes: Sequence[int]) -> tuple[int, ...]:
     (3, 4)
     """
     return elementwise.broadcast_shapes("broadcast_shapes", *[tuple(s) for s in shapes]) if shapes else ()
+
+
+def conv_general_dilated_local(
+    lhs: Any,
+    rhs: Any,
+    window_strides: Sequence[int],
+    padding: Any,
+    filter_shape: Sequence[int],
+    lhs_dilation: Sequence[int] | None = None,
+    rhs_dilation: Sequence[int] | None = None,
+    dimension_numbers: Any = None,
+    precision: Any = None,
+) -> Any:
+    """A convolution whose filter differs from place to place.
+
+    Args:
+      lhs: input, as in `conv_general_dilated`.
+      rhs: filters: the axes of an ordinary filter, its input axis holding channels x window (the order of
+        `conv_general_dilated_patches`), its spatial axes running over the result's places.
+      filter_shape: the window.
+
+    Returns:
+      As `conv_general_dilated`.
+
+    >>> conv_general_dilated_local(np.ones((1, 2, 5)), np.ones((4, 6, 3)), (1,), "VALID", (3,)).shape
+    (1, 4, 3)
+    """
+    patches = conv_general_dilated_patches(
+        lhs, filter_shape, window_strides, padding, lhs_dilation, rhs_dilation, dimension_numbers
+    )
+    numbers = conv_dimension_numbers(shape_of(lhs), shape_of(rhs), dimension_numbers)
+    rhs_spec, out_spec = tuple(numbers.rhs_spec), tuple(numbers.out_spec)
+    contract = ((out_spec[1],), (rhs_spec[1],))
+    out = linear_algebra.dot_general(patches, rhs, (contract, (out_spec[2:], rhs_spec[2:])))
+    return shape.moveaxis(out, tuple(range(len(out_spec))), (*out_spec[2:], out_spec[0], out_spec[1]))
 
 
 def stack(operands: Sequence[Any], axis: int = 0) -> Any:
@@ -235,3 +271,10 @@ def reduce_window_shape_tuple(
         have = (n - 1) * base + 1 + low + high if n else low + high
         out.append(max(0, (have - ((k - 1) * window + 1)) // stride + 1))
     return tuple(out)
+
+
+def dce_sink(val: Any, *, prevent_mlir_dce: bool = False) -> None:
+    """Nothing: there is no compiler that would have to keep `val`.
+
+    >>> dce_sink(1.0)
+    """

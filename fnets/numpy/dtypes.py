@@ -16,7 +16,7 @@ from fnets.errors import DTypeError
 from fnets.numpy.arguments import as_dtype, item_type, to_array
 
 __all__ = [
-    "ComplexWarning", "bool_", "can_cast", "cdouble", "character", "complex128", "complex64", "complex_",
+    "ComplexWarning", "bool", "bool_", "can_cast", "cdouble", "character", "complex128", "complex64", "complex_",
     "complexfloating", "csingle", "double", "dtype", "e", "euler_gamma", "finfo", "flexible", "float16", "float32",
     "float64", "float_", "floating", "generic", "iinfo", "inexact", "inf", "int16", "int32", "int64", "int8", "int_",
     "integer", "iscomplexobj", "isdtype", "isrealobj", "isscalar", "issubdtype", "iterable", "nan", "ndarray", "ndim",
@@ -325,3 +325,6 @@ def __array_namespace_info__() -> NamespaceInfo:
     ['cpu']
     """
     return NamespaceInfo()
+
+
+bool = np.bool_  # the array API's name; last, so that it hides nothing above

@@ -29,7 +29,11 @@ __all__ = [
 
 
 class UniqueAll(NamedTuple):
-    """What `unique_all` returns."""
+    """What `unique_all` returns.
+
+    >>> unique_all([3, 1, 3])._fields
+    ('values', 'indices', 'inverse_indices', 'counts')
+    """
 
     values: Any
     indices: Any
@@ -38,14 +42,22 @@ class UniqueAll(NamedTuple):
 
 
 class UniqueCounts(NamedTuple):
-    """What `unique_counts` returns."""
+    """What `unique_counts` returns.
+
+    >>> unique_counts([3, 1, 3])._fields
+    ('values', 'counts')
+    """
 
     values: Any
     counts: Any
 
 
 class UniqueInverse(NamedTuple):
-    """What `unique_inverse` returns."""
+    """What `unique_inverse` returns.
+
+    >>> unique_inverse([3, 1, 3])._fields
+    ('values', 'inverse_indices')
+    """
 
     values: Any
     inverse_indices: Any
