@@ -44,21 +44,22 @@ def _vjp(active: Sequence[int], *args: Any, jaxpr: Any, jvp_rule: Rule, num_cons
     """Reverse mode of a forward rule: the rule is linear in the tangents, so its vjp at zero tangents is its transpose."""
     refuse_closure(jvp_rule.__name__, num_consts, [i in active for i in range(len(args))])
     primals = args[num_consts:]
-    outs: list = []
     positions: list[int] = []
 
     def tangent_map(*given: Any) -> list:
         tangents: list = [None] * len(primals)
         for i, t in zip(active, given):
             tangents[i - num_consts] = t
-        outs[:], out_tangents = jvp_rule(primals, tangents)
+        outs, out_tangents = jvp_rule(primals, tangents)
         positions[:] = [
             k for k, (o, t) in enumerate(zip(outs, out_tangents)) if t is not None and is_float(dtype_of(o))
         ]
-        return [out_tangents[k] for k in positions]
+        # the outputs may have been computed together with the tangents, in one call: take them from the same run
+        return [*outs, *[out_tangents[k] for k in positions]]
 
-    _, tape = vjp_flat(tangent_map, [zeros_like(args[i]) for i in active], range(len(active)))
-    return list(outs), lambda cts: tape.pull([cts[k] for k in positions])
+    results, tape = vjp_flat(tangent_map, [zeros_like(args[i]) for i in active], range(len(active)))
+    n = len(results) - len(positions)
+    return results[:n], lambda cts: tape.pull([*[None] * n, *[cts[k] for k in positions]])
 
 
 def _batch(size: int, vals: Sequence, dims: Sequence, jaxpr: Any, jvp_rule: Rule, num_consts: int) -> tuple:
