@@ -146,14 +146,16 @@ def _jitted(function: Callable, staging: Function, cache: dict) -> Callable:
                 signature.append(x.dtype)
             elif kind in WEAK_AVALS:
                 signature.append(kind)
+            elif isinstance(x, Tracer):
+                check_alive(x)
+                traced = True
+                signature.append(typeof(x))
             else:
-                if not isinstance(x, (np.generic, Tracer)):
+                if not isinstance(x, np.generic):
                     check_data("jit", leaves, lambda: leaf_names(function, spec, static))
                     x = leaves[i] = np.asarray(x)
-                elif isinstance(x, Tracer):
-                    check_alive(x)
-                    traced = True
-                signature.append(typeof(x))
+                signature.append(x.shape)  # a NumPy scalar and a 0-d array share what was compiled
+                signature.append(x.dtype)
         key = (spec, static, context_of(), *signature)
         entry = cache.get(key)
         if entry is not None:
