@@ -275,3 +275,10 @@ def test_make_jaxpr_and_eval_shape():
     assert ran == ["JaxprTracer"]
     nested = str(fnets.make_jaxpr(fnets.jit(lambda x: x * 2))(X))
     assert "jit[" in nested and "name=<lambda>" in nested
+
+
+def test_scalars_of_numpy_and_0d_arrays_share_an_entry():
+    f = fnets.jit(lambda x: x * 2)
+    f(np.float64(1.0))
+    f(np.array(1.0))
+    assert f.cache_info().misses == 1
