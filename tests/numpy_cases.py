@@ -90,6 +90,7 @@ case(
 )
 case("spacing", M, grad=False)
 case("nan_to_num sinc real imag conj conjugate angle modf", M)
+case("i0", M, tol=1e-9)
 case("sqrt log log2 log10 log1p reciprocal", P)
 case("arcsin asin arccos acos arctanh atanh", U)
 case("arccosh acosh", P + 1.2)

@@ -16,6 +16,7 @@ from fnets.core.avals import is_float
 from fnets.core.trace import dtype_of, shape_of
 from fnets.errors import ArgumentError, DTypeError, ShapeError
 from fnets.primitives import elementwise as e
+from fnets.primitives import special_functions
 from fnets.primitives.base import arr, as_shape, broadcast_to, convert
 
 
@@ -115,6 +116,24 @@ shift_left = _binary("shift_left", e.shift_left, "x << y")
 shift_right_arithmetic = _binary("shift_right_arithmetic", e.shift_right, "x >> y, keeping the sign")
 sub = _binary("sub", e.sub, "The difference")
 complex = _binary("complex", e.complex_, "x + iy")
+
+
+bessel_i0e = _unary("bessel_i0e", special_functions.bessel_i0e, "The Bessel function I0, scaled by exp(-|x|)")
+bessel_i1e = _unary("bessel_i1e", special_functions.bessel_i1e, "The Bessel function I1, scaled by exp(-|x|)")
+igamma = _binary("igamma", special_functions.igamma, "The regularised lower incomplete gamma function P(x, y)")
+igammac = _binary("igammac", special_functions.igammac, "The regularised upper incomplete gamma function 1 - P(x, y)")
+igamma_grad_a = _binary(
+    "igamma_grad_a", special_functions.igamma_grad_a, "The derivative of `igamma` in its first argument"
+)
+
+
+def betainc(a: Any, b: Any, x: Any) -> Any:
+    """The regularised incomplete beta function: the integral of t**(a - 1) (1 - t)**(b - 1) up to x, divided by the whole.
+
+    >>> betainc(np.float64(1.0), np.float64(1.0), np.float64(0.25)).round(6)
+    np.float64(0.25)
+    """
+    return special_functions.betainc(a, b, x)
 
 
 def bitwise_not(x: Any) -> Any:
@@ -309,18 +328,12 @@ def full_like(x: Any, fill_value: Any, dtype: Any = None, shape: Any = None, sha
 
 
 def polygamma(m: Any, x: Any) -> Any:
-    """The m-th derivative of `digamma`, m a non-negative integer: (-1)**(m + 1) m! zeta(m + 1, x); m = 0 is `digamma` itself.
+    """The m-th derivative of `digamma`, m a non-negative integer (as a float, too); m = 0 is `digamma` itself.
 
-    >>> round(polygamma(1.0, np.float64(1.0)), RoundingMethod.TO_NEAREST_EVEN)
-    np.float64(2.0)
+    >>> polygamma(1.0, np.float64(1.0)).round(6)
+    np.float64(1.644934)
     """
-    x = arr(x)
-    m = convert(m, dtype_of(x))
-    positive = e.maximum(m, 1)
-    odd = e.eq(e.remainder(positive, 2), 1)
-    factorial = e.exp(e.lgamma(e.add(positive, 1)))
-    derivative = e.mul(e.select(odd, factorial, e.neg(factorial)), e.zeta(e.add(positive, 1), x))
-    return e.select(e.eq(m, 0), e.digamma(x), derivative)
+    return special_functions.polygamma(m, x)
 
 
 def zeta(x: Any, q: Any) -> Any:

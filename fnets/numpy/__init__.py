@@ -99,9 +99,10 @@ __all__ += windows.__all__
 
 _SUBMODULES = ("fft", "linalg")
 _LATE = {
+    "i0": "bessel",
     "polyfit": "fitting",
     "roots": "fitting",
-}  # what needs linear algebra: loaded when first used, so that the import stays quick
+}  # loaded when first used, so that the import stays quick
 __all__ += list(_LATE)  # pyright: ignore[reportUnsupportedDunderAll]
 
 
