@@ -279,3 +279,67 @@ def test_messages(call, words):
     text = message(caught.value).replace("f64[", "float64[").replace("f32[", "float32[")
     for w in words:
         assert w in text, f"{w!r} not in {text!r}"
+
+
+# ------------------------------------------------------------------ linearize: values now, the linear part later
+
+
+def _scan_both(x):
+    c, ys = lax.scan(lambda c, e: (fnp.sin(c) * e * x[0], c * x[1]), x[0], x)
+    return c + fnp.sum(ys)
+
+
+LINEARIZED = {
+    "scan": _scan_both,
+    "cond": lambda x: fnp.sum(lax.cond(x[0] < 2, fnp.sin, lambda x: fnp.cos(fnp.sin(x)), x)),
+    "switch": lambda x: fnp.sum(lax.switch((x[0] > 0).astype(int), [fnp.sin, fnp.cos, fnp.tanh], x)),
+    "while": lambda x: fnp.sum(lax.while_loop(lambda c: fnp.sum(c) < 100, lambda c: c * c + x * x + 1, x)),
+    "checkpoint": lambda x: fnp.sum(fnets.checkpoint(lambda x: fnp.sin(fnp.sin(x)))(x)),
+    "jit": lambda x: fnp.sum(fnets.jit(lambda y: fnp.sin(y) * fnets.jit(fnp.cos)(y))(x)),
+}
+
+
+@pytest.mark.parametrize("name", LINEARIZED)
+@pytest.mark.parametrize("t", [lambda f: f, fnets.jit, lambda f: fnets.jit(fnets.jit(f)), fnets.checkpoint])
+def test_linearize(t, name):
+    f, x = t(LINEARIZED[name]), np.array([0.3, -0.6, 0.9])
+    value, push = fnets.linearize(f, x)
+    assert not isinstance(value, fnets.core.Tracer)
+    expected = fnets.jvp(f, (x,), (2 * x,))
+    np.testing.assert_allclose(value, expected[0])
+    np.testing.assert_allclose(push(2 * x), expected[1])
+    np.testing.assert_allclose(fnets.jit(lambda x: fnets.linearize(f, x)[1](2 * x))(x), expected[1])
+    np.testing.assert_allclose(fnets.vmap(lambda x: fnets.linearize(f, x)[1](2 * x))(np.stack([x, x]))[1], expected[1])
+    np.testing.assert_allclose(fnets.linearize(fnets.grad(f), x)[1](x), fnets.hvp(f, (x,), (x,)))
+
+
+def _names(jaxpr):
+    for e in jaxpr.eqns:
+        yield e.prim.name
+        for j in fnets.core.ir.sub_jaxprs(e.params):
+            yield from _names(j)
+
+
+def test_the_linear_part_is_linear():
+    x = np.array([0.3, -0.6, 0.9])
+    for name in ("scan", "cond", "switch", "jit"):
+        lin = fnets.linearize(fnets.jit(LINEARIZED[name]), x)[1].jaxpr
+        assert not {"sin", "cos", "tanh"} & set(_names(lin)), name
+    block = lambda x: fnp.sin(fnp.sin(x))  # noqa: E731
+    again = list(_names(fnets.linearize(fnets.checkpoint(block), x)[1].jaxpr))
+    assert again.count("sin") == 1 and again.count("cos") == 2  # computed when the tangent comes, not kept
+    keep_cos = fnets.checkpoint(block, policy=lambda prim, *_, **__: str(prim) == "cos")
+    assert not {"sin", "cos"} & set(_names(fnets.linearize(keep_cos, x)[1].jaxpr))
+
+
+def test_effects_of_a_linearized_function_happen_once():
+    seen = []
+
+    def f(x):
+        fnets.debug.callback(lambda v: seen.append(float(v)), x)
+        return x * x
+
+    for g in (f, fnets.jit(f)):
+        value, push = fnets.linearize(g, 3.0)
+        assert (value, push(1.0), push(2.0)) == (9.0, 6.0, 12.0)
+    assert seen == [3.0, 3.0]

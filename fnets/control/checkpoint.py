@@ -16,7 +16,7 @@ from fnets.core.primitive import Primitive
 from fnets.core.trace import typeof
 from fnets.primitives.base import linear, zeros_of
 from fnets.source import describe_location
-from fnets.transforms.jvp import call_jvp
+from fnets.transforms.jvp import call_jvp, linearize_jaxpr, staged_apart, tangent_trace
 from fnets.transforms.staging import check_callable, name_of, stage_closed
 from fnets.transforms.vjp import vjp_jaxpr
 from fnets.transforms.vmap import call_batch
@@ -58,32 +58,45 @@ def _again(fwd: Jaxpr, start: int, saved: Sequence[Var]) -> Jaxpr:
     return drop_dead(Jaxpr(fwd.constvars, fwd.consts, [*fwd.invars, *saved], eqns, fwd.outvars[start:]))
 
 
-def _vjp(active: Sequence[int], *args: Any, jaxpr: Jaxpr, policy: Policy) -> tuple:
-    fwd, bwd, given = vjp_jaxpr(jaxpr, tuple(active))
-    n = len(jaxpr.outvars)
+def _run(fwd: Jaxpr, n: int, args: Sequence[Any], policy: Policy) -> tuple[list, Jaxpr, list]:
+    """Run the first of two parts: its `n` results, the program that computes its residuals again, and that one's operands."""
     again = _again(fwd, n, _saved(fwd, policy))
     read = {v for e in again.eqns for v in e.invars} | set(again.outvars)
     saved = [v for v in again.invars[len(args) :] if v in read]
     again = again.replace(invars=[*again.invars[: len(args)], *saved])
     results = _bind(drop_dead(fwd.replace(outvars=[*fwd.outvars[:n], *saved])), *args, policy=policy)
-    outs, kept = results[:n], results[n:]
+    return results[:n], again, [*args, *results[n:]]
+
+
+def _vjp(active: Sequence[int], *args: Any, jaxpr: Jaxpr, policy: Policy) -> tuple:
+    fwd, bwd, given = vjp_jaxpr(jaxpr, tuple(active))
+    outs, again, kept = _run(fwd, len(jaxpr.outvars), args, policy)
     if not any(given):
         return outs, None
 
     def pull(cts: Sequence[Any]) -> list:
         dense = [zeros_of(v.aval) if c is None else c for c, v in zip(cts, jaxpr.outvars) if is_float(v.aval.dtype)]
-        it = iter(eval_jaxpr(bwd, [*_bind(again, *args, *kept, policy=policy), *dense]))
+        it = iter(eval_jaxpr(bwd, [*_bind(again, *kept, policy=policy), *dense]))
         return [next(it) if g else None for g in given]
 
     return outs, pull
 
 
+def _jvp(primals: Sequence, tangents: Sequence, jaxpr: Jaxpr, policy: Policy) -> tuple:
+    if not staged_apart(primals, tangents):
+        return call_jvp(functools.partial(_bind, policy=policy), primals, tangents, jaxpr)
+    fwd, lin, given = linearize_jaxpr(jaxpr, tuple([t is not None for t in tangents]))
+    outs, again, kept = _run(fwd, len(jaxpr.outvars), primals, policy)
+    # in the linear part, although nothing there is a tangent: what is computed again must not be kept
+    residuals = tangent_trace(tangents).process(checkpoint_p, tuple(kept), {"jaxpr": again, "policy": policy})
+    it = iter(eval_jaxpr(lin, [*residuals, *[t for t in tangents if t is not None]]))
+    return outs, [next(it) if g else None for g in given]
+
+
 checkpoint_p.impl = lambda *args, jaxpr, policy: compiled(jaxpr)(*args)
 checkpoint_p.abstract = lambda *avals, jaxpr, policy: [v.aval for v in jaxpr.outvars]
 checkpoint_p.vjp = _vjp
-checkpoint_p.jvp = lambda primals, tangents, jaxpr, policy: call_jvp(
-    functools.partial(_bind, policy=policy), primals, tangents, jaxpr
-)
+checkpoint_p.jvp = _jvp
 checkpoint_p.batch = lambda size, vals, dims, jaxpr, policy: call_batch(
     functools.partial(_bind, policy=policy), size, vals, dims, jaxpr
 )

@@ -20,7 +20,7 @@ from fnets.core.trace import dtype_of, shape_of, typeof
 from fnets.errors import ArgumentError, ShapeError
 from fnets.primitives.base import convert, move_dim, reshape, zeros_of
 from fnets.primitives.elementwise import clamp, eq, ne, select
-from fnets.transforms.jvp import jvp_jaxpr
+from fnets.transforms.jvp import jvp_jaxpr, linearize_jaxpr, staged_apart
 from fnets.transforms.staging import check_callable, name_of, stage
 from fnets.transforms.vjp import vjp_jaxpr
 from fnets.transforms.vmap import batch_jaxpr
@@ -63,10 +63,17 @@ def _same_outputs(
 def _jvp(primals: Sequence, tangents: Sequence, branches: tuple[Jaxpr, ...]) -> tuple:
     index, *operands = primals
     nonzero = tuple(t is not None for t in tangents[1:])
+    present = [t for t in tangents[1:] if t is not None]
     n = len(branches[0].outvars)
     out_avals = [v.aval.update(weak_type=False) for v in branches[0].outvars]
+    if staged_apart(primals, tangents):
+        split = [linearize_jaxpr(b, nonzero) for b in branches]
+        outs, residuals = _first_parts(index, operands, [fwd for fwd, _, _ in split], n)
+        given, second = _second_parts(split, n, [typeof(t) for t in present], out_avals)
+        it = iter(_bind(index, [*residuals, *present], second))
+        return outs, [next(it) if g else None for g in given]
     doubled, given = _same_outputs([jvp_jaxpr(b, nonzero) for b in branches], n, out_avals)
-    results = _bind(index, [*operands, *[t for t in tangents[1:] if t is not None]], doubled)
+    results = _bind(index, [*operands, *present], doubled)
     it = iter(results[n:])
     return results[:n], [next(it) if g else None for g in given]
 
@@ -75,52 +82,65 @@ def _vjp(active: Sequence[int], index: Any, *operands: Any, branches: tuple[Jaxp
     wrt = tuple(i - 1 for i in active)
     split = [vjp_jaxpr(b, wrt) for b in branches]
     n = len(branches[0].outvars)
-    residual_avals = [[v.aval.update(weak_type=False) for v in fwd.outvars[n:]] for fwd, _, _ in split]
+    outs, residuals = _first_parts(index, operands, [fwd for fwd, _, _ in split], n)
+    if not any([any(given) for _, _, given in split]):
+        return outs, None
     out_avals = [v.aval for v in branches[0].outvars]
     in_avals = branches[0].in_avals
-    ct_avals = [a for a in out_avals if is_float(a.dtype)]
-    given = [any(g[k] for _, _, g in split) for k in range(len(wrt))]
-
-    # every branch returns the residuals of all, zeros in place of the others'
-    forward = []
-    for b, (fwd, _, _) in enumerate(split):
-
-        def run_forward(*xs: Any, b: int = b, fwd: Jaxpr = fwd) -> list:
-            results = eval_jaxpr(fwd, xs)
-            residuals = [
-                list(map(zeros_of, avals)) if k != b else results[n:] for k, avals in enumerate(residual_avals)
-            ]
-            return [*results[:n], *[r for rs in residuals for r in rs]]
-
-        forward.append(stage(run_forward, in_avals))
-    results = _bind(index, operands, forward)
-    outs, residuals = results[:n], results[n:]
-    if not any(given):
-        return outs, None
 
     def pull(cts: Sequence[Any]) -> list:
         dense = [zeros_of(a) if c is None else c for c, a in zip(cts, out_avals) if is_float(a.dtype)]
-        backward, start = [], 0
-        flat_avals = [a for avals in residual_avals for a in avals]
-        for (_, bwd, own), avals in zip(split, residual_avals):
-
-            def run_backward(
-                *xs: Any, start: int = start, count: int = len(avals), bwd: Jaxpr = bwd, own: Sequence[bool] = own
-            ) -> list:
-                it = iter(eval_jaxpr(bwd, [*xs[start : start + count], *xs[len(flat_avals) :]]))
-                back = [next(it) if g else None for g in own]
-                return [
-                    zeros_of(in_avals[i].update(weak_type=False)) if x is None else x
-                    for x, i, g in zip(back, wrt, given)
-                    if g
-                ]
-
-            backward.append(stage(run_backward, [*flat_avals, *ct_avals]))
-            start += len(avals)
-        it = iter(_bind(index, [*residuals, *dense], backward))
+        ct_avals = [a for a in out_avals if is_float(a.dtype)]
+        given, second = _second_parts(split, n, ct_avals, [in_avals[i].update(weak_type=False) for i in wrt])
+        it = iter(_bind(index, [*residuals, *dense], second))
         return [next(it) if g else None for g in given]
 
     return outs, pull
+
+
+def _residual_avals(fwd: Jaxpr, n: int) -> list[ShapedArray]:
+    return [v.aval.update(weak_type=False) for v in fwd.outvars[n:]]
+
+
+def _first_parts(index: Any, operands: Sequence[Any], parts: Sequence[Jaxpr], n: int) -> tuple[list, list]:
+    """Results, and the residuals of all branches: every branch returns zeros in place of the others'."""
+    avals = [_residual_avals(fwd, n) for fwd in parts]
+    forward = []
+    for b, fwd in enumerate(parts):
+
+        def run(*xs: Any, b: int = b, fwd: Jaxpr = fwd) -> list:
+            results = eval_jaxpr(fwd, xs)
+            residuals = [list(map(zeros_of, a)) if k != b else results[n:] for k, a in enumerate(avals)]
+            return [*results[:n], *[r for rs in residuals for r in rs]]
+
+        forward.append(stage(run, fwd.in_avals))
+    results = _bind(index, operands, forward)
+    return results[:n], results[n:]
+
+
+def _second_parts(
+    split: Sequence[tuple[Jaxpr, Jaxpr, tuple[bool, ...]]],
+    n: int,
+    linear_avals: Sequence[ShapedArray],
+    out_avals: Sequence[ShapedArray],
+) -> tuple[list[bool], list[Jaxpr]]:
+    """The linear parts as branches of the residuals of all and the linear operands; and which results any of them has."""
+    given = [any(own[k] for _, _, own in split) for k in range(len(out_avals))]
+    avals = [_residual_avals(fwd, n) for fwd, _, _ in split]
+    flat_avals = [a for branch in avals for a in branch]
+    backward, start = [], 0
+    for (_, second, own), branch_avals in zip(split, avals):
+
+        def run(
+            *xs: Any, start: int = start, count: int = len(branch_avals), second: Jaxpr = second, own: Sequence = own
+        ) -> list:
+            it = iter(eval_jaxpr(second, [*xs[start : start + count], *xs[len(flat_avals) :]]))
+            back = [next(it) if g else None for g in own]
+            return [zeros_of(a) if x is None else x for x, a, g in zip(back, out_avals, given) if g]
+
+        backward.append(stage(run, [*flat_avals, *linear_avals]))
+        start += len(branch_avals)
+    return given, backward
 
 
 def _batch(size: int, vals: Sequence, dims: Sequence, branches: tuple[Jaxpr, ...]) -> tuple:

@@ -16,7 +16,7 @@ from fnets.core.primitive import Primitive
 from fnets.core.trace import dtype_of, typeof
 from fnets.errors import ArgumentError, MissingRuleError, TreeStructureError
 from fnets.primitives.base import move_dim, zeros_like
-from fnets.transforms.jvp import jvp_flat
+from fnets.transforms.jvp import jvp_flat, staged_apart
 from fnets.transforms.staging import check_callable, name_of, stage, stage_closed
 from fnets.transforms.vjp import vjp_flat
 from fnets.transforms.vmap import vmap_flat
@@ -72,7 +72,10 @@ def _jvp(primals: Sequence, tangents: Sequence, jaxpr: Any, rule: Rule, num_cons
         k = next(k for k in range(len(out) + 1) if k + sum(is_float(dtype_of(o)) for o in out[:k]) == len(out))
         floats = [is_float(dtype_of(o)) for o in out[:k]]
     it = iter(out[len(floats) :])
-    return out[: len(floats)], [next(it) if f else None for f in floats]
+    out_tangents = [next(it) if f else None for f in floats]
+    if staged_apart(primals, tangents):
+        return custom_vmap_p.bind(*primals, jaxpr=jaxpr, rule=rule, num_consts=num_consts), out_tangents
+    return out[: len(floats)], out_tangents
 
 
 def _jvp_of_rule(

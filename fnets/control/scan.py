@@ -23,7 +23,7 @@ from fnets.core.trace import is_weak, shape_of, typeof
 from fnets.errors import ArgumentError, ShapeError
 from fnets.primitives.base import arr, convert, move_dim, zeros_like, zeros_of
 from fnets.primitives.elementwise import add
-from fnets.transforms.jvp import jvp_jaxpr
+from fnets.transforms.jvp import jvp_jaxpr, linearize_jaxpr, staged_apart
 from fnets.transforms.staging import check_callable, stage
 from fnets.transforms.vjp import reached, vjp_jaxpr
 from fnets.transforms.vmap import batch_jaxpr
@@ -96,6 +96,8 @@ def _jvp(primals: Sequence, tangents: Sequence, jaxpr: Jaxpr, num_consts: int, n
     nc, nk, split = num_consts, num_carry, _Split(num_consts, num_carry)
     nonzero = _carry_fixpoint([t is not None for t in tangents], nc, nk, lambda f: jvp_jaxpr(jaxpr, f)[1])
     tangents = [zeros_like(p) if n and t is None else t for p, t, n in zip(primals, tangents, nonzero)]
+    if staged_apart(primals, tangents):
+        return _linearized(primals, tangents, nonzero, jaxpr, nc, nk, **params)
     doubled, given = jvp_jaxpr(jaxpr, tuple(nonzero))
     m = len(jaxpr.outvars)
     parts = list(zip(split(primals), split(tangents)))
@@ -134,6 +136,50 @@ def _jvp(primals: Sequence, tangents: Sequence, jaxpr: Jaxpr, num_consts: int, n
     ]
 
 
+def _linearized(
+    primals: Sequence,
+    tangents: Sequence,
+    nonzero: Sequence[bool],
+    jaxpr: Jaxpr,
+    nc: int,
+    nk: int,
+    length: int,
+    reverse: bool,
+    progress: str,
+) -> tuple:
+    """The jvp in two scans: one of the values, which stacks residuals, and one that is linear in the tangents."""
+    fwd, lin, given = linearize_jaxpr(jaxpr, tuple(nonzero))
+    outs, residuals, kinds = _forward(primals, fwd, nc, nk, len(jaxpr.outvars) - nk, length, reverse, progress)
+    const_ts, carry_ts, x_ts = [[t for t in ts if t is not None] for ts in _Split(nc, nk)(tangents)]
+    hoisted = [r for r, k in zip(residuals, kinds) if k == "const"]
+    per_step = [r for r, k in zip(residuals, kinds) if k != "const"]
+    sizes = [len(part) for part in (hoisted, const_ts, carry_ts, per_step, x_ts)]
+    carry_nonzero = nonzero[nc : nc + nk]
+
+    def body(*flat: Any) -> list:
+        it = iter(flat)
+        fixed, c_ts, k_ts, steps, e_ts = [[next(it) for _ in range(n)] for n in sizes]
+        of_kind = {True: iter(fixed), False: iter(steps)}
+        back = iter(eval_jaxpr(lin, [*[next(of_kind[k == "const"]) for k in kinds], *c_ts, *k_ts, *e_ts]))
+        ts = [next(back) if g else None for g in given]
+        new = [_or_zeros(t, v.aval) for t, v, f in zip(ts[:nk], jaxpr.outvars, carry_nonzero) if f]
+        return [*new, *[t for t in ts[nk:] if t is not None]]
+
+    fixed_avals = [*map(typeof, [*hoisted, *const_ts]), *[typeof(t).update(weak_type=False) for t in carry_ts]]
+    linear = stage(body, [*fixed_avals, *map(_element_aval, [*per_step, *x_ts])])
+    operands = [*hoisted, *const_ts, *carry_ts, *per_step, *x_ts]
+    results = _bind(operands, linear, sizes[0] + sizes[1], sizes[2], length, reverse)
+    carry_t, y_t = iter(results[: sizes[2]]), iter(results[sizes[2] :])
+    out_carry = [next(carry_t) if f else None for f in carry_nonzero]
+    return outs, [*out_carry, *[next(y_t) if g else None for g in given[nk:]]]
+
+
+def _element_aval(x: Any) -> ShapedArray:
+    """The type of one step's slice of an x."""
+    a = typeof(x)
+    return ShapedArray(a.shape[1:], a.dtype)
+
+
 def _vjp(
     active: Sequence[int],
     *args: Any,
@@ -150,12 +196,27 @@ def _vjp(
     flags = _carry_fixpoint(flags, nc, nk, lambda f: reached(jaxpr, f))
     wrt = tuple(i for i, f in enumerate(flags) if f)
     fwd, bwd, given = vjp_jaxpr(jaxpr, wrt)
-    # where each residual comes from: a constant operand, a stacked x, a stacked y, or a stack of its own
+    outs, residuals, kinds = _forward(args, fwd, nc, nk, ny, length, reverse, progress)
+    if not any(given):
+        return outs, None
+
+    def pull(cts: Sequence[Any]) -> list:
+        return _backward(cts, residuals, kinds, jaxpr, bwd, wrt, given, active, nc, nk, length, reverse)
+
+    return outs, pull
+
+
+def _forward(
+    args: Sequence[Any], fwd: Jaxpr, nc: int, nk: int, ny: int, length: int, reverse: bool, progress: str
+) -> tuple[list, list, list[str]]:
+    """Run the first part of the body: results, residuals, and of each residual whether it is constant or has a value for every step.
+
+    A residual that is a constant operand, an x or a y is not stored again.
+    """
     position = {v: i for i, v in enumerate(fwd.invars)}
     y_position = {v: k for k, v in enumerate(fwd.outvars[nk : nk + ny])}
-    residuals = fwd.outvars[nk + ny :]
     sources, stacked = [], []
-    for v in residuals:
+    for v in fwd.outvars[nk + ny :]:
         i = position.get(v)  # type: ignore[arg-type]
         if i is not None and i < nc:
             sources.append(("const", i))
@@ -169,17 +230,8 @@ def _vjp(
     forward = fwd.replace(outvars=[*fwd.outvars[: nk + ny], *stacked])
     results = _bind(args, forward, nc, nk, length, reverse, progress)
     outs, own = results[: nk + ny], results[nk + ny :]
-    if not any(given):
-        return outs, None
-    ys = outs[nk:]
-    residual_values = [{"const": args, "x": args, "y": ys, "own": own}[kind][i] for kind, i in sources]
-
-    def pull(cts: Sequence[Any]) -> list:
-        return _backward(
-            cts, residual_values, [k for k, _ in sources], jaxpr, bwd, wrt, given, active, nc, nk, length, reverse
-        )
-
-    return outs, pull
+    residuals = [{"const": args, "x": args, "y": outs[nk:], "own": own}[kind][i] for kind, i in sources]
+    return outs, residuals, [kind for kind, _ in sources]
 
 
 def _backward(
@@ -224,12 +276,8 @@ def _backward(
         new_carry = [_or_zeros(by_input.get(nc + k), out_avals[k]) for k in range(nk) if carry_float[k]]
         return [*new_totals, *new_carry, *[_or_zeros(by_input[i], jaxpr.invars[i].aval) for i in x_wrt]]
 
-    def element(x: Any) -> ShapedArray:
-        a = typeof(x)
-        return ShapedArray(a.shape[1:], a.dtype)
-
     carry_avals = [typeof(x).update(weak_type=False) for x in [*sums, *ct_carry]]
-    avals = [*map(typeof, hoisted), *carry_avals, *map(element, [*per_step, *ct_ys])]
+    avals = [*map(typeof, hoisted), *carry_avals, *map(_element_aval, [*per_step, *ct_ys])]
     back_jaxpr = stage(body, avals)
     results = _bind(
         [*hoisted, *sums, *ct_carry, *per_step, *ct_ys], back_jaxpr, n_hoisted, n_sums + n_carry, length, not reverse

@@ -25,7 +25,7 @@ from fnets.primitives.base import arr, broadcast_to, convert, move_dim, reduce_s
 from fnets.primitives.elementwise import add, floor_divide, gt, logical_and, lt, mul, ne, select, sub
 from fnets.primitives.indexing import dynamic_index_in_dim, dynamic_update_index_in_dim
 from fnets.primitives.shape import concatenate, slice_in_dim
-from fnets.transforms.jvp import jvp_jaxpr
+from fnets.transforms.jvp import jvp_jaxpr, staged_apart
 from fnets.transforms.staging import check_callable, stage
 from fnets.transforms.vjp import reached, vjp_jaxpr
 from fnets.transforms.vmap import batch_jaxpr
@@ -109,7 +109,10 @@ def _jvp(
     cond_avals = _types(cc, [*carry, *start])
     results = _bind(cc, [*bc, *present], [*carry, *start], stage(condition, cond_avals), stage(body, avals))
     it = iter(results[nk:])
-    return results[:nk], [next(it) if f else None for f in flags]
+    out_tangents = [next(it) if f else None for f in flags]
+    if staged_apart(primals, tangents):  # the loop of the values runs once for them, and again in the linear part
+        return _bind(cc, bc, carry, cond_jaxpr, body_jaxpr), out_tangents
+    return results[:nk], out_tangents
 
 
 def _batch(

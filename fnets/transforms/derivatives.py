@@ -10,15 +10,14 @@ import numpy as np
 
 from fnets import tree
 from fnets.core.avals import ShapedArray, is_float, strong_dtype
-from fnets.core.ir import eval_jaxpr
 from fnets.core.trace import dtype_of, shape_of, typeof
 from fnets.errors import ArgumentError, DTypeError, ShapeError
 from fnets.primitives.base import owned, reshape, zeros_of
 from fnets.primitives.shape import slice_in_dim
 from fnets.transforms.edge import public
 from fnets.transforms.jit import jit
-from fnets.transforms.jvp import jvp, jvp_flat
-from fnets.transforms.linear_function import LinearFunction
+from fnets.transforms.jvp import belongs_to, jvp, jvp_flat
+from fnets.transforms.linear_function import LinearFunction, StagedLinear
 from fnets.transforms.staging import JaxprTrace, check_callable, check_data, leaf_paths, name_of
 from fnets.transforms.vjp import grad, split_arguments, vjp, vjp_flat
 from fnets.transforms.vmap import vmap
@@ -246,14 +245,19 @@ def linearize(fun: Callable, *primals: Any, has_aux: bool = False) -> tuple:
         outs, out_spec = tree.flatten_spec(out)
         return outs
 
-    with JaxprTrace(name_of(fun)) as trace:
+    trace = JaxprTrace(name_of(fun))  # not entered: what `fun` does besides computing happens now
+    try:
         tangents: list = [None] * len(leaves)
         for i in wrt:
             tangents[i] = trace.argument(typeof(leaves[i]))
         values, out_tangents, jvp_trace = jvp_flat(flat, leaves, tangents, name_of(fun))
+        if any([belongs_to(v, trace) for v in values]):  # a rule mixed values and tangents
+            values = flat(*leaves)
         out_avals = [typeof(v) for v in values]
         dense = [zeros_of(a) if t is None else t for a, t in zip(out_avals, out_tangents)]
         jaxpr = trace.finish(dense)
+    finally:
+        trace.alive = False
 
     in_avals = [typeof(x) for x in leaves]
 
@@ -270,9 +274,8 @@ def linearize(fun: Callable, *primals: Any, has_aux: bool = False) -> tuple:
                 )
         return tree.unflatten_spec(out_spec, [owned(o) for o in flat(*[given[i] for i in wrt])])
 
-    f_jvp = LinearFunction(
-        lambda *ts: eval_jaxpr(jaxpr, ts), [in_avals[i] for i in wrt], call, f"jvp of {name_of(fun)}"
-    )
+    flat_jvp = StagedLinear(jaxpr.closed_over(), jaxpr.consts)
+    f_jvp = LinearFunction(flat_jvp, [in_avals[i] for i in wrt], call, f"jvp of {name_of(fun)}")
     value = tree.unflatten_spec(out_spec, values)
     if has_aux:
         return value, f_jvp, tree.map(lambda x: x.value if getattr(x, "trace", None) is jvp_trace else x, aux)

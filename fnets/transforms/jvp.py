@@ -14,11 +14,11 @@ from fnets import tree
 from fnets.core.avals import is_float
 from fnets.core.ir import Jaxpr, eval_jaxpr, weak_memo
 from fnets.core.primitive import Primitive
-from fnets.core.trace import Trace, ValueTracer, refuse_closure, typeof
+from fnets.core.trace import Trace, Tracer, ValueTracer, refuse_closure, typeof
 from fnets.errors import ArgumentError, DTypeError, ShapeError
 from fnets.primitives.base import convert, owned, zeros_like
 from fnets.transforms.edge import public
-from fnets.transforms.staging import JaxprTrace, check_callable, check_data, leaf_paths, name_of
+from fnets.transforms.staging import JaxprTrace, JaxprTracer, check_callable, check_data, leaf_paths, name_of, two_parts
 
 
 class JVPTracer(ValueTracer):
@@ -154,12 +154,60 @@ def jvp_jaxpr(jaxpr: Jaxpr, nonzero: tuple[bool, ...]) -> tuple[Jaxpr, tuple[boo
         return trace.finish([*outs, *[t for t in out_tangents if t is not None]]), given
 
 
+@weak_memo
+def linearize_jaxpr(jaxpr: Jaxpr, nonzero: tuple[bool, ...]) -> tuple[Jaxpr, Jaxpr, tuple[bool, ...]]:
+    """Split the jvp of a jaxpr without constants into what depends on the values alone and what is linear in the tangents.
+
+    Returns `(fwd, lin, given)`: fwd maps inputs to outputs and residuals; lin maps residuals and the nonzero tangents to those output tangents
+    for which `given` is True.
+    """
+    with JaxprTrace("primal") as older:
+        younger = JaxprTrace("tangent")  # not entered: what happens besides computing belongs to the first part
+        try:
+            primals = [older.argument(v.aval) for v in jaxpr.invars]
+            tangents = [younger.argument(v.aval) if n else None for v, n in zip(jaxpr.invars, nonzero)]
+            outs, out_tangents, _ = jvp_flat(lambda *xs: eval_jaxpr(jaxpr, xs), primals, tangents)
+            if any([belongs_to(o, younger) for o in outs]):  # a rule mixed the two: compute the values on their own
+                outs = eval_jaxpr(jaxpr, primals)
+            given = tuple([t is not None for t in out_tangents])
+            outvars = [older.atom(o) for o in outs]
+            t_outs = [younger.atom(t) for t in out_tangents if t is not None]
+            fwd, lin = two_parts(older, len(older.eqns), outvars, younger, t_outs)
+        finally:
+            younger.alive = False
+    return fwd, lin, given
+
+
+def belongs_to(x: Any, trace: Trace) -> bool:
+    """True for a tracer of this very trace."""
+    return isinstance(x, Tracer) and x.trace is trace
+
+
+def tangent_trace(tangents: Sequence[Any]) -> Any:
+    """The youngest trace that is staging one of the tangents, None if none is."""
+    return max([t.trace for t in tangents if type(t) is JaxprTracer], key=lambda trace: trace.id, default=None)
+
+
+def staged_apart(primals: Sequence[Any], tangents: Sequence[Any]) -> bool:
+    """True if the tangents are being staged inside of all that the primals belong to: `linearize`, and what it reaches.
+
+    A rule must then compute its results from the primals alone, or they would belong to the linear part.
+    """
+    inner = tangent_trace(tangents)
+    return inner is not None and inner.id > max([p.trace.id for p in primals if isinstance(p, Tracer)], default=0)
+
+
 def call_jvp(
     call: Callable[..., list], primals: Sequence[Any], tangents: Sequence[Any], jaxpr: Jaxpr
 ) -> tuple[list, list]:
     """The jvp rule shared by primitives that run one jaxpr."""
-    doubled, given = jvp_jaxpr(jaxpr, tuple(t is not None for t in tangents))
     n = len(jaxpr.outvars)
+    if staged_apart(primals, tangents):
+        fwd, lin, given = linearize_jaxpr(jaxpr, tuple([t is not None for t in tangents]))
+        results = call(fwd, *primals)
+        it = iter(call(lin, *results[n:], *[t for t in tangents if t is not None]))
+        return results[:n], [next(it) if g else None for g in given]
+    doubled, given = jvp_jaxpr(jaxpr, tuple(t is not None for t in tangents))
     results = call(doubled, *primals, *[t for t in tangents if t is not None])
     it = iter(results[n:])
     return results[:n], [next(it) if g else None for g in given]

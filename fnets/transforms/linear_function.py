@@ -37,11 +37,21 @@ class LinearFunction:
             trim_traceback(error)
             raise
 
+    @property
+    def jaxpr(self) -> Jaxpr:
+        """The program that it runs; its constants are the values that it keeps."""
+        flat = self.flat
+        if not isinstance(flat, StagedLinear):
+            return stage(flat, self.avals, self.__name__)
+        n = len(flat.consts)
+        j = flat.jaxpr
+        return j.replace(constvars=j.invars[:n], consts=flat.consts, invars=j.invars[n:])
+
     def __repr__(self) -> str:
         return f"<{self.__name__} of ({', '.join(a.str_short() for a in self.avals)})>"
 
 
-class _Stored:
+class StagedLinear:
     """A staged linear function and the values that it keeps."""
 
     __slots__ = ("jaxpr", "consts")
@@ -55,17 +65,17 @@ class _Stored:
 
 
 def _flatten(f: LinearFunction) -> tuple[tuple, tuple]:
-    if isinstance(f.flat, _Stored):
+    if isinstance(f.flat, StagedLinear):
         stored = f.flat
     else:
         jaxpr = stage(f.flat, f.avals, f.__name__)
-        stored = _Stored(jaxpr.closed_over(), jaxpr.consts)
+        stored = StagedLinear(jaxpr.closed_over(), jaxpr.consts)
     return stored.consts, (stored.jaxpr, f.avals, f.call, f.__name__)
 
 
 def _unflatten(aux: tuple, consts: Sequence[Any]) -> LinearFunction:
     jaxpr, avals, call, name = aux
-    return LinearFunction(_Stored(jaxpr, tuple(consts)), avals, call, name)
+    return LinearFunction(StagedLinear(jaxpr, tuple(consts)), avals, call, name)
 
 
 tree.register_node(LinearFunction, _flatten, _unflatten)

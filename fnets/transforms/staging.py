@@ -113,7 +113,9 @@ class JaxprTrace(Trace):
             # parameters that are functions become jaxprs, and what those close over becomes operands
             args, params = replaced(args, params)
             for a in args:
-                if isinstance(a, Tracer) and a.trace.id > self.id:  # a value of a younger transformation: its turn first
+                if (
+                    isinstance(a, Tracer) and a.trace.id > self.id
+                ):  # a value of a younger transformation: its turn first
                     return prim.bind(*args, **params)
         ins = [self.atom(a) for a in args]
         avals = prim.abstract(*[v.aval for v in ins], **params)
@@ -133,6 +135,36 @@ class JaxprTrace(Trace):
         if config.read("check_jaxprs"):
             check_jaxpr(jaxpr)
         return jaxpr
+
+
+def two_parts(
+    older: JaxprTrace, end: int, outs: Sequence[Atom], younger: JaxprTrace, younger_outs: Sequence[Atom]
+) -> tuple[Jaxpr, Jaxpr]:
+    """Two jaxprs of a program that was staged in two traces, the younger one reading values of the older.
+
+    The first maps the older trace's arguments to `outs` and what the second needs of it, the residuals; the second maps residuals and the
+    younger trace's arguments to `younger_outs`. Equations of the older trace from number `end` on go to the second.
+    """
+    older_of = {
+        v: c.var for v, c in zip(younger.constvars, younger.consts) if isinstance(c, Tracer) and c.trace is older
+    }
+    eqns = older.eqns[end:] + [e.replace(invars=[older_of.get(v, v) for v in e.invars]) for e in younger.eqns]
+    constants = [
+        (v, c)
+        for v, c in (*zip(older.constvars, older.consts), *zip(younger.constvars, younger.consts))
+        if v not in older_of
+    ]
+    constvars, consts = [v for v, _ in constants], [c for _, c in constants]
+    second = drop_dead(Jaxpr(constvars, consts, younger.invars, eqns, [older_of.get(v, v) for v in younger_outs]))
+    defined = {*second.constvars, *second.invars, *[v for e in second.eqns for v in e.outvars]}
+    read = [v for vs in (*[e.invars for e in second.eqns], second.outvars) for v in vs if type(v) is Var]
+    residuals = list(dict.fromkeys(v for v in read if v not in defined))
+    second = second.replace(invars=[*residuals, *second.invars])
+    first = drop_dead(Jaxpr(older.constvars, older.consts, older.invars, older.eqns[:end], [*outs, *residuals]))
+    if config.read("check_jaxprs"):
+        check_jaxpr(first)
+        check_jaxpr(second)
+    return first, second
 
 
 def stage(f: Callable[..., Sequence[Any]], avals: Sequence[ShapedArray], name: str = "") -> Jaxpr:

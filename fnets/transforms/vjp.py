@@ -14,12 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from fnets import config, tree
+from fnets import tree
 from fnets.backends import memory_root
 from fnets.core import nonfinite
 from fnets.core.avals import PYTHON_SCALARS, ShapedArray, is_float
-from fnets.core.check import check_jaxpr
-from fnets.core.ir import Jaxpr, Var, drop_dead, eval_jaxpr, weak_memo
+from fnets.core.ir import Jaxpr, Var, eval_jaxpr, weak_memo
 from fnets.core.primitive import Primitive
 from fnets.core.trace import Trace, Tracer, ValueTracer, dtype_of, next_id, refuse_closure, shape_of, typeof
 from fnets.errors import ArgumentError, DTypeError, ShapeError
@@ -28,7 +27,15 @@ from fnets.primitives.elementwise import add
 from fnets.source import Location, speaks_for, user_location
 from fnets.transforms.edge import public, trim_traceback
 from fnets.transforms.linear_function import LinearFunction
-from fnets.transforms.staging import JaxprTrace, check_callable, check_data, innermost_staging, leaf_paths, name_of
+from fnets.transforms.staging import (
+    JaxprTrace,
+    check_callable,
+    check_data,
+    innermost_staging,
+    leaf_paths,
+    name_of,
+    two_parts,
+)
 
 
 class TapeEqn:
@@ -563,28 +570,7 @@ def vjp_jaxpr(jaxpr: Jaxpr, wrt: tuple[int, ...]) -> tuple[Jaxpr, Jaxpr, tuple[b
             given = tuple(b is not None for b in back)
             ct_outvars = [younger.atom(b) for b in back if b is not None]
     # what the pullbacks computed from forward values alone landed in the forward trace: it belongs to the backward part
-    forward_of = {
-        v: c.var for v, c in zip(younger.constvars, younger.consts) if isinstance(c, Tracer) and c.trace is older
-    }
-    late = older.eqns[end_of_forward:]
-    eqns = late + [e.replace(invars=[forward_of.get(v, v) for v in e.invars]) for e in younger.eqns]
-    constants = [
-        (v, c)
-        for v, c in (*zip(older.constvars, older.consts), *zip(younger.constvars, younger.consts))
-        if v not in forward_of
-    ]
-    constvars, consts = [v for v, _ in constants], [c for _, c in constants]
-    bwd = drop_dead(Jaxpr(constvars, consts, younger.invars, eqns, [forward_of.get(v, v) for v in ct_outvars]))
-    defined = {*bwd.constvars, *bwd.invars, *[v for e in bwd.eqns for v in e.outvars]}
-    read = [v for vs in (*[e.invars for e in bwd.eqns], bwd.outvars) for v in vs if type(v) is Var]
-    residuals = list(dict.fromkeys(v for v in read if v not in defined))
-    bwd = bwd.replace(invars=[*residuals, *bwd.invars])
-    fwd = drop_dead(
-        Jaxpr(older.constvars, older.consts, older.invars, older.eqns[:end_of_forward], [*outvars, *residuals])
-    )
-    if config.read("check_jaxprs"):
-        check_jaxpr(fwd)
-        check_jaxpr(bwd)
+    fwd, bwd = two_parts(older, end_of_forward, outvars, younger, ct_outvars)
     return fwd, bwd, given
 
 
