@@ -1,8 +1,9 @@
 """Decompositions: cholesky, eigh, eig, svd, qr, lu as primitives with derivatives in both modes. May import solvers and below.
 
-The last two axes are the matrix, leading axes a batch. Derivatives hold where the decomposition is smooth: distinct eigenvalues or singular values,
-full rank for qr; two equal ones count as not turning into each other, so what does not depend on their vectors stays right. Reverse rules are
-written with the adjoint gradient g = conj(ct), for which <g, t> = Re tr(g* t), and conjugated at the end.
+The last two axes are the matrix, leading axes a batch. Derivatives hold where the decomposition is smooth: full rank for qr, and for vectors distinct
+eigenvalues or singular values. Where two are equal, the derivative of their vectors is not finite and those of the values still are; vectors of
+zero values, the null space, count as fixed. Reverse rules are written with the adjoint gradient g = conj(ct), for which <g, t> = Re tr(g* t), and
+conjugated at the end.
 
 Sources: Giles, "Collected matrix derivative results for forward and reverse mode AD" (2008); Walter and Lehmann, "Algorithmic
 differentiation of linear algebra functions" (2010); Boeddeker et al., "On the computation of complex-valued gradients" (2017).
@@ -20,7 +21,22 @@ from fnets.core.trace import dtype_of, shape_of
 from fnets.primitives import linalg_kernels as kernels
 from fnets.primitives.base import convert, reduce_sum
 from fnets.primitives.diagonals import diagonal, tril, triu
-from fnets.primitives.elementwise import add, complex_, conj, div, eq, imag, mul, neg, real, select, sign, sub
+from fnets.primitives.elementwise import (
+    add,
+    complex_,
+    conj,
+    div,
+    eq,
+    imag,
+    logical_and,
+    logical_or,
+    mul,
+    neg,
+    real,
+    select,
+    sign,
+    sub,
+)
 from fnets.primitives.gather import take_along
 from fnets.primitives.linear_algebra import matmul
 from fnets.primitives.reduce import argmax
@@ -69,9 +85,16 @@ def _safe_reciprocal(x: Any) -> Any:
     return select(zero, np.zeros((), dtype_of(x)), div(one, select(zero, one, x)))
 
 
-def _reciprocal_gaps(w: Any) -> Any:
-    """1 / (w_j - w_i) at (i, j), and 0 where they are equal, as on the diagonal."""
-    return _safe_reciprocal(sub(expand_dims(w, -2), expand_dims(w, -1)))
+def _reciprocal_gaps(w: Any, squared: bool = False) -> Any:
+    """1 / (w_j - w_i) at (i, j), or that of the squares; 0 on the diagonal, and where both are 0."""
+    row, column = expand_dims(w, -2), expand_dims(w, -1)
+    gap = sub(row, column)
+    if squared:
+        gap = mul(gap, add(row, column))
+    both_zero = logical_and(eq(row, 0), eq(column, 0))
+    skip = logical_or(both_zero, np.eye(shape_of(w)[-1], dtype=bool))
+    one = np.ones((), dtype_of(w))
+    return select(skip, np.zeros((), dtype_of(w)), div(one, select(skip, one, gap)))
 
 
 def hermitian_from(t: Any, lower: bool) -> Any:
@@ -319,12 +342,6 @@ def _svd_call(a: Any, full_matrices: bool, vectors: bool) -> Any:
 svd_p = declare("svd", _svd_call, _svd_abstract, _FINITE, multi=True)
 
 
-def _svd_gaps(s: Any) -> Any:
-    """1 / (s_j^2 - s_i^2)."""
-    sums = add(expand_dims(s, -2), expand_dims(s, -1))
-    return mul(_reciprocal_gaps(s), _safe_reciprocal(sums))
-
-
 def _thin(u: Any, s: Any, vh: Any) -> tuple:
     k = shape_of(s)[-1]
     return _part(u, 0, k, -1), mH(_part(vh, 0, k, -2))
@@ -338,7 +355,7 @@ def _svd_jvp(primals: Sequence, tangents: Sequence, full_matrices: bool, vectors
     slope = mul(real_part(diagonal(inner, 0, -2, -1)), sign(s))  # at a zero singular value, as abs'(0) = 0
     if not vectors:
         return svd_p.bind(a, full_matrices=full_matrices, vectors=False), [slope]
-    gaps, inverse = _svd_gaps(s), _safe_reciprocal(s)
+    gaps, inverse = _reciprocal_gaps(s, squared=True), _safe_reciprocal(s)
     right, left = _columns_times(inner, s), _rows_times(s, inner)
     turn_u = total(mul(gaps, add(right, mH(right))), _times_inverse(_imaginary_diagonal(inner), inverse))
     turn_v = mul(gaps, add(left, mH(left)))
@@ -404,12 +421,12 @@ def _svd_gradient(u: Any, s: Any, v: Any, gu: Any, gs: Any, gv: Any) -> Any:
         inner.append(convert(_as_diagonal(mul(gs, sign(s))), dtype_of(u)))
     if gu is not None:
         y = matmul(mH(u), gu)
-        inner.append(_columns_times(mul(_svd_gaps(s), sub(y, mH(y))), s))
+        inner.append(_columns_times(mul(_reciprocal_gaps(s, squared=True), sub(y, mH(y))), s))
         inner.append(_times_inverse(_imaginary_diagonal(y), inverse))
         parts.append(matmul(_columns_times(_outside(u, gu), inverse), mH(v)))
     if gv is not None:
         x = matmul(mH(v), gv)
-        inner.append(_rows_times(s, mul(_svd_gaps(s), sub(x, mH(x)))))
+        inner.append(_rows_times(s, mul(_reciprocal_gaps(s, squared=True), sub(x, mH(x)))))
         parts.append(matmul(_columns_times(u, inverse), mH(_outside(v, gv))))
     core = total(*inner)
     return total(None if core is None else products(u, core, mH(v)), *parts)

@@ -198,6 +198,75 @@ def expm(a: np.ndarray) -> np.ndarray:
     return out.reshape(a.shape)
 
 
+# ------------------------------------------------------------------ Sylvester's equation and the square root
+
+
+def sylvester(a: np.ndarray, b: np.ndarray, q: np.ndarray) -> np.ndarray:
+    """x with a x + x b = q, in the eigenvectors of a and b; if those are too dependent, as one linear system (Golub and Van Loan, 7.6.3).
+
+    >>> sylvester(np.eye(1), np.eye(1), np.array([[4.0]]))
+    array([[2.]])
+    """
+    dtype = np.result_type(a, b, q)
+    batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2], q.shape[:-2])
+    m, n = q.shape[-2:]
+    a, b, q = [np.broadcast_to(v, (*batch, *v.shape[-2:])) for v in (a, b, q)]
+    if not q.size:
+        return np.zeros((*batch, m, n), dtype)
+    (left, u), (right, v) = np.linalg.eig(a), np.linalg.eig(b)
+    sums = left[..., :, None] + right[..., None, :]
+    scale = np.abs(left).max() + np.abs(right).max()
+    if np.abs(sums).min() <= np.finfo(dtype).eps * scale:
+        raise np.linalg.LinAlgError("Singular equation")
+    try:
+        inverse_u, inverse_v = np.linalg.inv(u), np.linalg.inv(v)
+        x = np.zeros((*batch, m, n), dtype)
+        for _ in range(2):  # the second time with what the first one left over
+            rest = q - np.matmul(a, x) - np.matmul(x, b)
+            step = u @ ((inverse_u @ rest @ v) / sums) @ inverse_v
+            x = x + (step if dtype.kind == "c" else step.real).astype(dtype)
+        error = np.abs(q - np.matmul(a, x) - np.matmul(x, b)).max()
+        if error <= np.sqrt(np.finfo(dtype).eps) * max(np.abs(q).max(), scale * np.abs(x).max()) * 1e-2:
+            return x
+    except np.linalg.LinAlgError:
+        pass
+    big = np.einsum("...ij,kl->...ikjl", a, np.eye(n)) + np.einsum("ij,...lk->...ikjl", np.eye(m), b)
+    return (
+        np.linalg.solve(big.reshape(*batch, m * n, m * n), q.reshape(*batch, m * n, 1))
+        .reshape(*batch, m, n)
+        .astype(dtype)
+    )
+
+
+def sqrtm(a: np.ndarray) -> np.ndarray:
+    """The principal square root, complex: that of the Schur form, column by column (Bjorck and Hammarling 1983).
+
+    The Schur vectors come from the eigenvectors: these are Schur vectors times a triangle.
+
+    >>> sqrtm(np.diag([4.0, 9.0])).real
+    array([[2., 0.],
+           [0., 3.]])
+    """
+    dtype = np.result_type(a, np.complex64)
+    if not a.size:
+        return a.astype(dtype)
+    values, vectors = np.linalg.eig(a)
+    q, _ = np.linalg.qr(vectors.astype(dtype))
+    t = np.triu(q.conj().swapaxes(-1, -2) @ a @ q)
+    n = t.shape[-1]
+    root = np.zeros_like(t)
+    root[..., range(n), range(n)] = np.sqrt(
+        values.astype(dtype)
+    )  # no rounding error decides the sign of a negative one's root
+    for j in range(n):
+        for i in reversed(range(j)):
+            inner = np.matmul(root[..., i, None, i + 1 : j], root[..., i + 1 : j, j, None])[..., 0, 0]
+            top, bottom = t[..., i, j] - inner, root[..., i, i] + root[..., j, j]
+            with np.errstate(divide="ignore", invalid="ignore"):
+                root[..., i, j] = np.where((top == 0) & (bottom == 0), 0, top / bottom)
+    return q @ root @ q.conj().swapaxes(-1, -2)
+
+
 # ------------------------------------------------------------------ the adjugate
 
 

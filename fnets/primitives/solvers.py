@@ -1,4 +1,4 @@
-"""Linear systems and what comes with them: solve, inv, det, slogdet, pinv, triangular and tridiagonal systems, the matrix exponential.
+"""Linear systems and what comes with them: solve, inv, det, slogdet, pinv, triangular and tridiagonal systems.
 
 Lives here too: how a LAPACK-backed primitive is declared (`declare`), its error (`LinAlgError`) and the helpers of matrix calculus. May import
 linalg_kernels, linear_algebra, diagonals, elementwise, shape, base, core.
@@ -17,7 +17,7 @@ import numpy as np
 from fnets.core.avals import ShapedArray
 from fnets.core.primitive import Primitive
 from fnets.core.trace import dtype_of, shape_of, typeof
-from fnets.errors import ArgumentError, DTypeError, FnetsError, ShapeError
+from fnets.errors import DTypeError, FnetsError, ShapeError
 from fnets.primitives import linalg_kernels as kernels
 from fnets.primitives.base import arr, fit, move_dim, reduce_sum, reshape
 from fnets.primitives.diagonals import tril, triu
@@ -330,7 +330,9 @@ def triangular_solve(
 # ------------------------------------------------------------------ inv, det, slogdet
 
 
-def _square(op: str) -> Callable:
+def square_abstract(op: str) -> Callable:
+    """The abstract rule of a function from square matrices to matrices of the same shape."""
+
     def abstract(a: ShapedArray) -> ShapedArray:
         check_matrix(op, a, square=True)
         return ShapedArray(a.shape, a.dtype)
@@ -339,7 +341,10 @@ def _square(op: str) -> Callable:
 
 
 inv_p = declare(
-    "inv", np.linalg.inv, _square("inv"), "an invertible matrix. Use pinv, or add a small multiple of the identity."
+    "inv",
+    np.linalg.inv,
+    square_abstract("inv"),
+    "an invertible matrix. Use pinv, or add a small multiple of the identity.",
 )
 
 
@@ -364,7 +369,7 @@ def _det_abstract(a: ShapedArray) -> ShapedArray:
 det_p = declare("det", np.linalg.det, _det_abstract, "a square matrix.")
 # the derivative of the determinant, also where it is zero
 adjugate_p = declare(
-    "adjugate", kernels.adjugate, _square("adjugate"), "finite values. Check the matrix with isfinite."
+    "adjugate", kernels.adjugate, square_abstract("adjugate"), "finite values. Check the matrix with isfinite."
 )
 
 
@@ -572,44 +577,3 @@ def tridiagonal_solve(dl: Any, d: Any, du: Any, b: Any, *, perturb_singular: boo
            [1.]])
     """
     return tridiagonal_solve_p.bind(arr(dl), arr(d), arr(du), arr(b), perturb_singular=perturb_singular)
-
-
-# ------------------------------------------------------------------ the matrix exponential
-
-
-def _expm_call(a: Any) -> Any:
-    if a.shape[-1] != a.shape[-2]:
-        raise np.linalg.LinAlgError  # the abstract rule says what is wrong
-    return kernels.expm(a)
-
-
-expm_p = declare("expm", _expm_call, _square("expm"), "finite values. Check the matrix with isfinite.")
-
-
-def expm_frechet(a: Any, t: Any) -> tuple[Any, Any]:
-    """exp(a) and its derivative along t: blocks of the exponential of [[a, t], [0, a]] (Mathias 1996).
-
-    >>> expm_frechet(np.zeros((1, 1)), np.ones((1, 1)))
-    (array([[1.]]), array([[1.]]))
-    """
-    n = shape_of(a)[-1]
-    if shape_of(t)[-2:] != (n, n):
-        raise ArgumentError(
-            f"[expm_frechet] expected a direction of the shape {shape_of(a)} of the matrix, got {shape_of(t)}."
-        )
-    axis = len(shape_of(a)) - 1
-    upper, lower = concatenate([a, t], axis), concatenate([mul(a, 0), a], axis)
-    top = slice_in_dim(expm_p.bind(concatenate([upper, lower], axis - 1)), 0, n, axis=axis - 1)
-    return slice_in_dim(top, 0, n, axis=axis), slice_in_dim(top, n, 2 * n, axis=axis)
-
-
-def _expm_jvp(primals: Sequence, tangents: Sequence) -> tuple:
-    (a,) = primals
-    return expm_p.bind(a), expm_frechet(a, tangents[0])[1]
-
-
-def _expm_vjp(active: tuple, a: Any) -> tuple:
-    return expm_p.bind(a), lambda ct: (expm_frechet(mT(a), ct)[1],)
-
-
-expm_p.jvp, expm_p.vjp = _expm_jvp, _expm_vjp

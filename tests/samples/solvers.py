@@ -82,9 +82,4 @@ SAMPLES = [
     tridiagonal(normal(2, 4), normal(4) + 5, normal(1, 4), normal(3, 1, 4, 2), name="broadcast"),
     tridiagonal(complex_normal(3), normal(3) + 5, normal(3), normal(3, 2), name="complex"),
     tridiagonal(normal(1), normal(1), normal(1), normal(1, 2), name="one"),
-    Sample(s.expm_p, normal(3, 3)),
-    Sample(s.expm_p, 5 * normal(2, 3, 3), name="squared", tol=1e-5, order=1),
-    Sample(s.expm_p, complex_normal(2, 2), name="complex"),
-    Sample(s.expm_p, np.array([[0.0, 1.0], [0.0, 0.0]]), name="nilpotent"),
-    Sample(s.expm_p, np.zeros((0, 0)), name="empty"),
 ]
