@@ -22,7 +22,7 @@ class IntervalTracer(Tracer):
     __slots__ = ("lower", "upper")
 
     def __init__(self, trace, lower, upper):
-        self.trace, self.lower, self.upper = trace, lower, upper
+        self.owner, self.lower, self.upper = trace, lower, upper
 
     @property
     def aval(self):
@@ -38,7 +38,7 @@ class IntervalTrace(Trace):
             raise TypeError(
                 f"[interval] expected a primitive with an interval rule, got {prim.name}. Add prim.rules['interval']."
             )
-        bounds = [(a.lower, a.upper) if isinstance(a, IntervalTracer) and a.trace is self else (a, a) for a in args]
+        bounds = [(a.lower, a.upper) if isinstance(a, IntervalTracer) and a.owner is self else (a, a) for a in args]
         return IntervalTracer(self, *rule(*bounds, **params))
 
 

@@ -212,7 +212,7 @@ def check_leaks() -> Iterator[None]:
     start = next_id()
     yield
     gc.collect()
-    leaked = [o for o in gc.get_objects() if issubclass(type(o), Tracer) and not o.trace.alive and o.trace.id > start]
+    leaked = [o for o in gc.get_objects() if issubclass(type(o), Tracer) and not o.owner.alive and o.owner.id > start]
     if leaked:
         hidden = {id(leaked), id(sys._getframe())}
         count = len(leaked)
@@ -227,11 +227,11 @@ def check_leaks() -> Iterator[None]:
 
 
 def _told(tracer: Tracer, hidden: set[int]) -> str:
-    name = f" of {tracer.trace.name}" if tracer.trace.name else ""
+    name = f" of {tracer.owner.name}" if tracer.owner.name else ""
     born = getattr(tracer, "where", None)
     made = f", made at {describe_location(born)}" if born else ""
     owners = sorted(set(_owners(tracer, hidden, 4)))[:3]
-    return f"{tracer.aval.str_short()} from {tracer.trace.transform}{name}{made}; held by {' and '.join(owners) or 'nothing that Python knows'}"
+    return f"{tracer.aval.str_short()} from {tracer.owner.transform}{name}{made}; held by {' and '.join(owners) or 'nothing that Python knows'}"
 
 
 def _owners(obj: Any, hidden: set[int], depth: int) -> Iterator[str]:

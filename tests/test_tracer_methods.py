@@ -52,12 +52,6 @@ def under_jit_of_grad(f, x):
 
 
 TRANSFORMS = {"vjp": under_grad, "jvp": under_jvp, "jit": under_jit, "jit of vjp": under_jit_of_grad}
-# what the core still stands in the way of: these must fail until it does not
-BOOL_WHILE_STAGING = pytest.mark.xfail(strict=True, reason="a Python bool has no weak dtype in ufunc.resolve_dtypes")
-HIDDEN = {
-    "trace": pytest.mark.xfail(strict=True, reason="Tracer has a slot named trace"),
-    "var": pytest.mark.xfail(strict=True, reason="JaxprTracer has a slot named var"),
-}
 transforms = pytest.mark.parametrize("transform", TRANSFORMS.values(), ids=TRANSFORMS)
 
 
@@ -88,17 +82,9 @@ OPERANDS = {
 }
 
 
-def marked(staged: bool, other: object) -> tuple:
-    return (BOOL_WHILE_STAGING,) if staged and other is True else ()
-
-
 @pytest.mark.parametrize(
     ("transform", "other"),
-    [
-        pytest.param(t, o, id=f"{m}-{n}", marks=marked("jit" in m, o))
-        for m, t in TRANSFORMS.items()
-        for n, o in OPERANDS.items()
-    ],
+    [pytest.param(t, o, id=f"{m}-{n}") for m, t in TRANSFORMS.items() for n, o in OPERANDS.items()],
 )
 @pytest.mark.parametrize("op", ARITHMETIC + COMPARISONS, ids=lambda f: f.__name__)
 def test_operators_with_every_operand_on_either_side(op, other, transform):
@@ -107,7 +93,7 @@ def test_operators_with_every_operand_on_either_side(op, other, transform):
     same(transform(lambda v: op(other, v), x), op(other, x))
 
 
-@pytest.mark.parametrize("other", [pytest.param(o, id=n, marks=marked(True, o)) for n, o in OPERANDS.items()])
+@pytest.mark.parametrize("other", [pytest.param(o, id=n) for n, o in OPERANDS.items()])
 @pytest.mark.parametrize("op", ARITHMETIC, ids=lambda f: f.__name__)
 def test_float32_keeps_numpy_promotion(op, other):
     x = (np.abs(X) + 0.5).astype(np.float32)
@@ -126,9 +112,7 @@ def test_operators_between_two_traced_values(op, transform):
     same(transform(lambda v: op(v, v * 1.5), x), op(x, x * 1.5))
 
 
-@pytest.mark.parametrize(
-    "other", [K, np.int64(3), 3, pytest.param(True, marks=BOOL_WHILE_STAGING)], ids=["array", "scalar", "int", "bool"]
-)
+@pytest.mark.parametrize("other", [K, np.int64(3), 3, True], ids=["array", "scalar", "int", "bool"])
 @pytest.mark.parametrize("op", BITS, ids=lambda f: f.__name__)
 def test_bit_operators_of_integers(op, other):
     same(under_jit(lambda v: op(v, other), K), op(K, other))
@@ -262,11 +246,7 @@ NEEDS_VALUES = {"contains"}
 
 @pytest.mark.parametrize(
     ("transform", "name"),
-    [
-        pytest.param(t, n, id=f"{m}-{n}", marks=[HIDDEN[n]] if n == "trace" or (n == "var" and m == "jit") else [])
-        for m, t in TRANSFORMS.items()
-        for n in METHODS
-    ],
+    [pytest.param(t, n, id=f"{m}-{n}") for m, t in TRANSFORMS.items() for n in METHODS],
 )
 def test_methods_and_properties(transform, name):
     if name in NEEDS_VALUES and "jit" in transform.__name__:
@@ -275,9 +255,7 @@ def test_methods_and_properties(transform, name):
     same(transform(f, X), f(X))
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=[HIDDEN[n]] if n == "trace" else []) for n in METHODS if n not in NEEDS_VALUES]
-)
+@pytest.mark.parametrize("name", [n for n in METHODS if n not in NEEDS_VALUES])
 def test_methods_under_vmap(name):
     f = METHODS[name]
     batch = np.stack([X, X[::-1], X * 2])

@@ -18,6 +18,7 @@ import numpy as np
 from fnets.backends.passes import optimise
 from fnets.core.avals import python_type
 from fnets.core.ir import Atom, Eqn, Jaxpr, Literal, Var
+from fnets.primitives.elementwise import loop_dtypes
 from fnets.primitives.threads import one_blas_thread
 from fnets.source import GENERATED, LINES
 
@@ -151,7 +152,7 @@ def _lower_ufunc(cg: Codegen, e: Eqn, args: list[str], out: str | None) -> str:
     if any(type(v) is Literal for v in e.invars) and not e.outvars[0].aval.weak_type:
         kinds = [python_type(v.aval.dtype) if v.aval.weak_type else v.aval.dtype for v in e.invars]
         if not all(isinstance(k, type) for k in kinds):
-            loop = ufunc.resolve_dtypes((*kinds, *[None] * ufunc.nout))
+            loop = loop_dtypes(ufunc, kinds)
             args = [
                 cg.array_literal(v.val, loop[k]) if type(v) is Literal and _exact(v.val, loop[k]) else name
                 for k, (v, name) in enumerate(zip(e.invars, args))
@@ -174,7 +175,11 @@ def compile_numpy(jaxpr: Jaxpr, own_outputs: bool = False, donated: tuple[int, .
     own_outputs: every result is writable memory that nobody else holds; otherwise results may be views of arguments.
     donated: positions of arguments whose memory may be overwritten.
     """
-    jaxpr = optimise(jaxpr)
+    return generate(optimise(jaxpr), own_outputs, donated)
+
+
+def generate(jaxpr: Jaxpr, own_outputs: bool = False, donated: tuple[int, ...] = ()) -> Callable[..., list]:
+    """`compile_numpy` of a jaxpr that is as it should be: equation by equation, in order."""
     cg = Codegen(jaxpr, donated)
     for v, c in zip(jaxpr.constvars, jaxpr.consts):
         cg.namespace[cg.name(v)] = c

@@ -16,10 +16,11 @@ from fnets.control.operands import Staged, check_same_tree, check_same_types, co
 from fnets.core.avals import ShapedArray, is_float
 from fnets.core.ir import Jaxpr, Var, eval_jaxpr
 from fnets.core.primitive import Primitive
-from fnets.core.trace import dtype_of, shape_of, typeof
+from fnets.core.trace import Tracer, dtype_of, shape_of, typeof
 from fnets.errors import ArgumentError, ShapeError
 from fnets.primitives.base import convert, move_dim, reshape, zeros_of
 from fnets.primitives.elementwise import clamp, eq, ne, select
+from fnets.primitives.shape import stop_gradient
 from fnets.transforms.jvp import jvp_jaxpr, linearize_jaxpr, staged_apart
 from fnets.transforms.staging import check_callable, name_of, stage
 from fnets.transforms.vjp import vjp_jaxpr
@@ -154,14 +155,27 @@ def _batch(size: int, vals: Sequence, dims: Sequence, branches: tuple[Jaxpr, ...
         return _bind(index, operands, batched), [0 if f else None for f in force]
     batched = [batch_jaxpr(b, size, operand_dims, (True,) * n)[0] for b in branches]
     index = move_dim(index, dims[0], 0, size)
-    outs: list = eval_jaxpr(batched[-1], operands)
-    for k in range(len(batched) - 2, -1, -1):
+    outs: list = []
+    for k in range(len(batched) - 1, -1, -1):
         chosen = eq(index, k)
-        outs = [
-            select(reshape(chosen, (size, *(1,) * (len(shape_of(o)) - 1))), a, o)
-            for a, o in zip(eval_jaxpr(batched[k], operands), outs)
-        ]
+        results = eval_jaxpr(batched[k], _only_where(chosen, operands, operand_dims, size))
+        outs = [_choose(chosen, 0, a, o) for a, o in zip(results, outs)] if outs else results
     return outs, [0] * n
+
+
+def _choose(chosen: Any, dim: int, a: Any, b: Any) -> Any:
+    """`a` in the lanes that are chosen, `b` in the others; `dim` is the batch dimension of both."""
+    shape = [1] * len(shape_of(a))
+    shape[dim] = shape_of(a)[dim]
+    return select(reshape(chosen, tuple(shape)), a, b)
+
+
+def _only_where(chosen: Any, operands: Sequence[Any], dims: Sequence[int | None], size: int) -> list:
+    """Operands of a branch that derivatives reach in its own lanes alone: else 0 * inf of a lane not taken would be NaN there."""
+    return [
+        x if d is None or not is_float(dtype_of(x)) or not isinstance(x, Tracer) else _choose(chosen, d, x, stop_gradient(x))
+        for x, d in zip(operands, dims)
+    ]
 
 
 cond_p.jvp, cond_p.vjp, cond_p.batch = _jvp, _vjp, _batch
@@ -207,7 +221,19 @@ def _run(op: str, index: Any, branches: Sequence[Callable], operands: Sequence[A
             "Convert with .astype(...) in the branches.",
         )
     jaxprs, consts = _with_all_consts(staged)
-    return tree.unflatten_spec(first.out_spec, _bind(index, [*consts, *leaves], jaxprs))
+    operands = [*consts, *leaves]
+    # a result that is the same operand in every branch needs no choice
+    handed_on = [_common_operand(jaxprs, k) for k in range(len(first.out_avals))]
+    left = [k for k, i in enumerate(handed_on) if i is None]
+    results = iter(_bind(index, operands, [j.replace(outvars=[j.outvars[k] for k in left]) for j in jaxprs]))
+    outs = [next(results) if i is None else operands[i] for i in handed_on]
+    return tree.unflatten_spec(first.out_spec, outs)
+
+
+def _common_operand(jaxprs: Sequence[Jaxpr], k: int) -> int | None:
+    """The number of the operand that every branch returns as its result k, None if there is none."""
+    found = {next((i for i, v in enumerate(j.invars) if v is j.outvars[k]), None) for j in jaxprs}
+    return found.pop() if len(found) == 1 else None
 
 
 def cond(

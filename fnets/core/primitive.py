@@ -103,7 +103,7 @@ class Primitive:
         top = None
         for a in args:
             if isinstance(a, Tracer):
-                t = a.trace
+                t = a.owner
                 if top is None or t.id > top.id:
                     top = t
                     tracer = a
@@ -168,7 +168,7 @@ class UnaryPrimitive(Primitive):
 
     def bind(self, x: Any, /) -> Any:  # type: ignore[override]
         if isinstance(x, Tracer):
-            trace = x.trace
+            trace = x.owner
             if not trace.alive:
                 check_alive(x)
             return trace.process(self, (x,), _NO_PARAMS)
@@ -187,7 +187,7 @@ class BinaryPrimitive(Primitive):
 
     def bind(self, x: Any, y: Any, /) -> Any:  # type: ignore[override]
         if isinstance(x, Tracer):
-            top = x if not isinstance(y, Tracer) or x.trace.id >= y.trace.id else y
+            top = x if not isinstance(y, Tracer) or x.owner.id >= y.owner.id else y
         elif isinstance(y, Tracer):
             top = y
         else:
@@ -197,7 +197,7 @@ class BinaryPrimitive(Primitive):
                 self._explain(error, (x, y), _NO_PARAMS)
                 raise
             return out if type(out) is _ndarray else self._finish(out, x, y)
-        trace = top.trace
+        trace = top.owner
         if not trace.alive:
             check_alive(top)
         return trace.process(self, (x, y), _NO_PARAMS)

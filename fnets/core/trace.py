@@ -66,9 +66,9 @@ class Tracer:
     [True]
     """
 
-    __slots__ = ("trace",)
+    __slots__ = ("owner",)
     __array_priority__ = 1000
-    trace: Trace
+    owner: Trace
     aval: ShapedArray
 
     @property
@@ -102,9 +102,9 @@ class Tracer:
 
     def _told(self) -> str:
         """What this tracer is, for error messages."""
-        inside = f" of {self.trace.name}" if self.trace.name else ""
+        inside = f" of {self.owner.name}" if self.owner.name else ""
         return (
-            f"a value of type {self.aval.str_short(short_dtypes=False)} that {self.trace.transform}{inside} is tracing"
+            f"a value of type {self.aval.str_short(short_dtypes=False)} that {self.owner.transform}{inside} is tracing"
         )
 
     def _value_for(self, error: type[Exception], asked: str, fix: str) -> Any:
@@ -126,7 +126,7 @@ class Tracer:
     def _number(self, kind: type) -> Any:
         fix = "Keep it an array (fnets.numpy functions accept it), or return it from the transformed function and convert it there."
         value = self._value_for(ConcretizationTypeError, kind.__name__, fix)
-        if kind is not int and self.trace.differentiates and self.aval.dtype.kind in "fc":
+        if kind is not int and self.owner.differentiates and self.aval.dtype.kind in "fc":
             raise ConcretizationTypeError(
                 f"[{kind.__name__}] expected a value that carries no derivative, got {self._told()}: converting it to a Python number "
                 "would silently cut the derivative. Use fnets.lax.stop_gradient(x) first if that is meant, or keep it an array."
@@ -183,7 +183,7 @@ class ValueTracer(Tracer):
 
 def check_alive(tracer: Tracer) -> None:
     """Raise if the tracer's transformation has ended."""
-    trace = tracer.trace
+    trace = tracer.owner
     if not trace.alive:
         name = f" of {trace.name}" if trace.name else ""
         born = getattr(tracer, "where", None)
@@ -198,7 +198,7 @@ def check_alive(tracer: Tracer) -> None:
 def refuse_closure(trace: Trace, outs: Any, op: str) -> None:
     """Raise if a rule's results still belong to the trace that called it: the rule closed over one of its tracers."""
     for o in outs:
-        if isinstance(o, Tracer) and o.trace is trace:
+        if isinstance(o, Tracer) and o.owner is trace:
             raise UnexpectedTracerError(
                 f"[{op}] expected a rule that depends on differentiated values through its arguments alone, got one that closes over "
                 f"a value of type {o.aval.str_short()} of {trace.transform}. Pass that value as an argument."
@@ -208,9 +208,9 @@ def refuse_closure(trace: Trace, outs: Any, op: str) -> None:
 def refuse_younger(trace: Trace, outs: Any, op: str) -> None:
     """Raise if a rule's results belong to a younger trace than the one that called it: the function closed over one of its tracers."""
     for o in outs:
-        if isinstance(o, Tracer) and o.trace.id > trace.id:
+        if isinstance(o, Tracer) and o.owner.id > trace.id:
             raise UnexpectedTracerError(
-                f"[{op}] expected a function that depends on the values of {o.trace.transform} through its arguments alone, got one that "
+                f"[{op}] expected a function that depends on the values of {o.owner.transform} through its arguments alone, got one that "
                 f"closes over a value of type {o.aval.str_short()} of it. Pass that value as an argument."
             )
 

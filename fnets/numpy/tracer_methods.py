@@ -133,7 +133,7 @@ def _values(self: Any, asked: str) -> Any:
     """The concrete value, unless taking it would cut a derivative."""
     fix = "Return it from the transformed function, and convert it there."
     value = self._value_for(ConcretizationTypeError, asked, fix)
-    if self.trace.differentiates and self.dtype.kind in "fc":
+    if self.owner.differentiates and self.dtype.kind in "fc":
         raise ConcretizationTypeError(
             f"[{asked}] expected a value that carries no derivative, got {self._told()}: Python numbers carry none. "
             "Use fnets.lax.stop_gradient(x) first if that is meant."
@@ -188,7 +188,7 @@ def _view(self: Any, dtype: Any = None, type: Any = None) -> Any:
 
 
 def _format(self: Any, spec: str) -> str:
-    value = self.concrete() if self.trace.alive else None
+    value = self.concrete() if self.owner.alive else None
     return (
         repr(self)
         if value is None

@@ -381,7 +381,14 @@ def fit(ct: Any, aval: ShapedArray) -> Any:
     """Bring a cotangent to the shape and dtype of the operand that it belongs to."""
     if shape_of(ct) != aval.shape:
         ct = unbroadcast(ct, aval.shape)
-    return ct if aval.weak_type or dtype_of(ct) == aval.dtype else convert(ct, aval.dtype)
+    if aval.weak_type:  # a Python scalar takes any precision, but a real one no imaginary part
+        return real_part(ct) if aval.dtype.kind != "c" and dtype_of(ct).kind == "c" else ct
+    return ct if dtype_of(ct) == aval.dtype else convert(ct, aval.dtype)
+
+
+def real_part(x: Any) -> Any:
+    """The real part of a complex array, in the float dtype of the same precision."""
+    return convert(x, np.dtype("float32" if dtype_of(x) == np.complex64 else "float64"))
 
 
 _ZERO_BYTES = bytes(64)

@@ -303,7 +303,7 @@ def padtype_to_pads(
         raise ArgumentError(f"[padding] expected 'SAME', 'SAME_LOWER', 'VALID' or (low, high) pairs, got {padding!r}.")
     pads = []
     for n, window, stride in zip(in_shape, window_shape, window_strides):
-        total = max(0, (-(-n // stride) - 1) * stride + window - n)
+        total = int(max(0, (-(-n // stride) - 1) * stride + window - n))
         pads.append((total // 2, total - total // 2) if name == "SAME" else (total - total // 2, total // 2))
     return pads
 

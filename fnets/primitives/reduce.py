@@ -376,7 +376,7 @@ class _Symbol(Tracer):
     __slots__ = ("of", "aval")
 
     def __init__(self, trace: Trace, aval: ShapedArray, of: str = ""):
-        self.trace = trace
+        self.owner = trace
         self.aval = aval
         self.of = of
 

@@ -278,7 +278,7 @@ def linearize(fun: Callable, *primals: Any, has_aux: bool = False) -> tuple:
     f_jvp = LinearFunction(flat_jvp, [in_avals[i] for i in wrt], call, f"jvp of {name_of(fun)}")
     value = tree.unflatten_spec(out_spec, values)
     if has_aux:
-        return value, f_jvp, tree.map(lambda x: x.value if getattr(x, "trace", None) is jvp_trace else x, aux)
+        return value, f_jvp, tree.map(lambda x: x.value if getattr(x, "owner", None) is jvp_trace else x, aux)
     return value, f_jvp
 
 

@@ -27,7 +27,7 @@ class JVPTracer(ValueTracer):
     __slots__ = ("tangent",)
 
     def __init__(self, trace: JVPTrace, value: Any, tangent: Any):
-        self.trace = trace
+        self.owner = trace
         self.value = value
         self.tangent = tangent
 
@@ -42,7 +42,7 @@ class JVPTrace(Trace):
     def process(self, prim: Primitive, args: tuple, params: dict) -> Any:
         primals, tangents = [], []
         for a in args:
-            if type(a) is JVPTracer and a.trace is self:
+            if type(a) is JVPTracer and a.owner is self:
                 primals.append(a.value)
                 tangents.append(a.tangent)
             else:
@@ -63,7 +63,7 @@ def jvp_flat(
         outs = f(*[p if t is None else JVPTracer(trace, p, t) for p, t in zip(primals, tangents)])
     values, out_tangents = [], []
     for o in outs:
-        mine = type(o) is JVPTracer and o.trace is trace
+        mine = type(o) is JVPTracer and o.owner is trace
         values.append(o.value if mine else o)
         out_tangents.append(o.tangent if mine else None)
     return values, out_tangents, trace
@@ -119,7 +119,7 @@ def jvp(fun: Callable, primals: Sequence[Any], tangents: Sequence[Any], has_aux:
     dense = [owned(zeros_like(v)) if t is None else owned(t) for v, t in zip(values, out_tangents)]
     result = tree.unflatten_spec(out_spec, values), tree.unflatten_spec(out_spec, dense)
     if has_aux:
-        return (*result, tree.map(lambda x: x.value if type(x) is JVPTracer and x.trace is trace else x, aux))
+        return (*result, tree.map(lambda x: x.value if type(x) is JVPTracer and x.owner is trace else x, aux))
     return result
 
 
@@ -180,12 +180,12 @@ def linearize_jaxpr(jaxpr: Jaxpr, nonzero: tuple[bool, ...]) -> tuple[Jaxpr, Jax
 
 def belongs_to(x: Any, trace: Trace) -> bool:
     """True for a tracer of this very trace."""
-    return isinstance(x, Tracer) and x.trace is trace
+    return isinstance(x, Tracer) and x.owner is trace
 
 
 def tangent_trace(tangents: Sequence[Any]) -> Any:
     """The youngest trace that is staging one of the tangents, None if none is."""
-    return max([t.trace for t in tangents if type(t) is JaxprTracer], key=lambda trace: trace.id, default=None)
+    return max([t.owner for t in tangents if type(t) is JaxprTracer], key=lambda trace: trace.id, default=None)
 
 
 def staged_apart(primals: Sequence[Any], tangents: Sequence[Any]) -> bool:
@@ -194,7 +194,7 @@ def staged_apart(primals: Sequence[Any], tangents: Sequence[Any]) -> bool:
     A rule must then compute its results from the primals alone, or they would belong to the linear part.
     """
     inner = tangent_trace(tangents)
-    return inner is not None and inner.id > max([p.trace.id for p in primals if isinstance(p, Tracer)], default=0)
+    return inner is not None and inner.id > max([p.owner.id for p in primals if isinstance(p, Tracer)], default=0)
 
 
 def call_jvp(

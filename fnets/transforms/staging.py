@@ -27,12 +27,12 @@ from fnets.transforms.edge import public
 class JaxprTracer(Tracer):
     """A value without contents: an aval, the variable that stands for it, and the line that made it."""
 
-    __slots__ = ("aval", "var", "where", "__weakref__")
+    __slots__ = ("aval", "variable", "where", "__weakref__")
 
     def __init__(self, trace: JaxprTrace, aval: ShapedArray, var: Var, where: Any):
-        self.trace = trace
+        self.owner = trace
         self.aval = aval
-        self.var = var
+        self.variable = var
         self.where = where
 
     @classmethod
@@ -84,8 +84,8 @@ class JaxprTrace(Trace):
     def atom(self, x: Any) -> Atom:
         """The variable or literal that stands for a value in this jaxpr."""
         kind = type(x)
-        if kind is JaxprTracer and x.trace is self:
-            return x.var
+        if kind is JaxprTracer and x.owner is self:
+            return x.variable
         if kind in WEAK_AVALS:
             return Literal(x, WEAK_AVALS[kind])
         if isinstance(x, np.generic):
@@ -99,7 +99,7 @@ class JaxprTrace(Trace):
             if x.ndim == 0:
                 return Literal(x[()])
             if x.size > 1 and not any(x.strides):  # one element seen many times: store the element
-                return broadcast_to_p.bind(JaxprTracer.scalar(self, x.flat[0]), shape=x.shape).var
+                return broadcast_to_p.bind(JaxprTracer.scalar(self, x.flat[0]), shape=x.shape).variable
         var = self._const_of_id.get(id(x))
         if var is None:
             var = self._const_of_id[id(x)] = Var(typeof(x))
@@ -114,7 +114,7 @@ class JaxprTrace(Trace):
             args, params = replaced(args, params)
             for a in args:
                 if (
-                    isinstance(a, Tracer) and a.trace.id > self.id
+                    isinstance(a, Tracer) and a.owner.id > self.id
                 ):  # a value of a younger transformation: its turn first
                     return prim.bind(*args, **params)
         ins = [self.atom(a) for a in args]
@@ -146,7 +146,7 @@ def two_parts(
     younger trace's arguments to `younger_outs`. Equations of the older trace from number `end` on go to the second.
     """
     older_of = {
-        v: c.var for v, c in zip(younger.constvars, younger.consts) if isinstance(c, Tracer) and c.trace is older
+        v: c.variable for v, c in zip(younger.constvars, younger.consts) if isinstance(c, Tracer) and c.owner is older
     }
     eqns = older.eqns[end:] + [e.replace(invars=[older_of.get(v, v) for v in e.invars]) for e in younger.eqns]
     constants = [

@@ -64,7 +64,7 @@ class VJPTracer(ValueTracer):
     __slots__ = ("key",)
 
     def __init__(self, trace: VJPTrace, value: Any, key: Any):
-        self.trace = trace
+        self.owner = trace
         self.value = value
         self.key = key
 
@@ -84,7 +84,7 @@ class VJPTrace(Trace):
         else:
             vals, active, parents = [], [], []
             for i, a in enumerate(args):
-                if type(a) is VJPTracer and a.trace is self:
+                if type(a) is VJPTracer and a.owner is self:
                     vals.append(a.value)
                     active.append(i)
                     parents.append(a.key)  # type: ignore[attr-defined]
@@ -126,7 +126,7 @@ class LocatedVJPTrace(VJPTrace):
         where = user_location()
         if where is not None:
             for o in out if prim.multi else (out,):
-                if type(o) is VJPTracer and o.trace is self:
+                if type(o) is VJPTracer and o.owner is self:
                     node = o.key if type(o.key) is TapeEqn else o.key[0]
                     if type(node.pull) is not _LocatedPull:
                         node.pull = _LocatedPull(node.pull, where._replace(backward=prim.name))
@@ -239,7 +239,7 @@ def vjp_flat(
         trace.alive = False
     values, roots = [], []
     for o in outs:
-        if type(o) is VJPTracer and o.trace is trace:
+        if type(o) is VJPTracer and o.owner is trace:
             values.append(o.value)
             roots.append(o.key)
         else:
@@ -334,7 +334,7 @@ def _unpack_aux(op: str, out: Any) -> tuple[Any, Any]:
 
 def lower_aux(trace_outs: Any, trace: Trace) -> Any:
     """Auxiliary results without this transformation's tracers."""
-    return tree.map(lambda x: x.value if isinstance(x, Tracer) and x.trace is trace else x, trace_outs)
+    return tree.map(lambda x: x.value if isinstance(x, Tracer) and x.owner is trace else x, trace_outs)
 
 
 def value_and_grad(
@@ -417,7 +417,7 @@ def _value_and_grad(
                 if has_aux:
                     out, aux = _unpack_aux(op, out)
                     if tracers:
-                        aux = lower_aux(aux, next((t.trace for t in tracers if type(t) is VJPTracer), None))  # type: ignore[arg-type]
+                        aux = lower_aux(aux, next((t.owner for t in tracers if type(t) is VJPTracer), None))  # type: ignore[arg-type]
                 return (out,)
 
             (value,), tape = vjp_flat(flat, leaves, wrt, name)
@@ -489,7 +489,7 @@ def vjp(fun: Callable, *primals: Any, has_aux: bool = False, reduce_axes: Sequen
         out = fun(*tree.unflatten_spec(spec, tracers))
         if has_aux:
             out, aux = _unpack_aux("vjp", out)
-            traces = [t.trace for i, t in enumerate(tracers) if i in wrt]
+            traces = [t.owner for i, t in enumerate(tracers) if i in wrt]
             if traces:
                 aux = lower_aux(aux, traces[0])
         outs, out_spec = tree.flatten_spec(out)

@@ -30,7 +30,7 @@ class BatchTracer(Tracer):
     __slots__ = ("value", "dim")
 
     def __init__(self, trace: BatchTrace, value: Any, dim: int):
-        self.trace = trace
+        self.owner = trace
         self.value = value
         self.dim = dim
 
@@ -55,7 +55,7 @@ class BatchTrace(Trace):
     def process(self, prim: Primitive, args: tuple, params: dict) -> Any:
         vals, dims = [], []
         for a in args:
-            if type(a) is BatchTracer and a.trace is self:
+            if type(a) is BatchTracer and a.owner is self:
                 vals.append(a.value)
                 dims.append(a.dim)
             else:
@@ -103,7 +103,7 @@ def vmap_flat(
         finally:
             if reset is not None:
                 _axes.reset(reset)
-    return [(o.value, o.dim) if type(o) is BatchTracer and o.trace is trace else (o, None) for o in outs]
+    return [(o.value, o.dim) if type(o) is BatchTracer and o.owner is trace else (o, None) for o in outs]
 
 
 def vmap(

@@ -59,7 +59,7 @@ def bind_call(prim: Primitive, operands: Sequence[Any], **params: Any) -> list:
     Inside a function that is being staged it is staged there, whatever its operands are: the values closed over may be of that function.
     """
     inner = innermost_staging()
-    if inner is not None and inner.alive and all([x.trace.id < inner.id for x in operands if isinstance(x, Tracer)]):
+    if inner is not None and inner.alive and all([x.owner.id < inner.id for x in operands if isinstance(x, Tracer)]):
         return inner.process(prim, tuple(operands), params)
     return prim.bind(*operands, **params)
 
