@@ -48,7 +48,7 @@ def interval(f):
     def bounded(lower, upper):
         with IntervalTrace("f") as trace:
             out = f(IntervalTracer(trace, lower, upper))
-        return (out.lower, out.upper) if isinstance(out, IntervalTracer) and out.trace is trace else (out, out)
+        return (out.lower, out.upper) if isinstance(out, IntervalTracer) and out.owner is trace else (out, out)
 
     return bounded
 

@@ -35,6 +35,7 @@ LAYERS = {
     "data": 7,
     "io": 7,
     "plots": 7,
+    "scipy": 7,
     "profiler": 7,
     "testing": 7,
     "cpu": 6,
