@@ -27,7 +27,7 @@ def mapped(*trees, **kwargs):
         (
             mapped({"layer1": {"w": {"a": 1, "b": 2}}}, {"layer1": {"w": 1}}),
             [
-                "[tree.map] expected the trees to have the same structure; at ['layer1']['w'] tree 0 has dict with keys "
+                "[tree.map] expected the trees to have the same structure, got others: at ['layer1']['w'] tree 0 has dict with keys "
                 "['a', 'b'], tree 1 has a leaf."
             ],
         ),
@@ -52,7 +52,7 @@ def mapped(*trees, **kwargs):
         ),
         (
             lambda: tree.map_with_path(lambda *_: 0, [[1]], [2]),
-            ["[tree.map_with_path] expected the trees to have the same structure; at [0]"],
+            ["[tree.map_with_path] expected the trees to have the same structure, got others: at [0]"],
         ),
         (
             lambda: tree.structure([0, [0]]).flatten_up_to([0, 0]),

@@ -254,7 +254,8 @@ def shape_of(x: Any) -> tuple[int, ...]:
     try:
         return x.shape
     except AttributeError:
-        return typeof(x).shape
+        pass  # what typeof raises is no consequence of this
+    return typeof(x).shape
 
 
 def dtype_of(x: Any) -> np.dtype:
@@ -262,7 +263,8 @@ def dtype_of(x: Any) -> np.dtype:
     try:
         return x.dtype
     except AttributeError:
-        return typeof(x).dtype
+        pass
+    return typeof(x).dtype
 
 
 def is_weak(x: Any) -> bool:

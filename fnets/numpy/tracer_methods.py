@@ -117,7 +117,7 @@ def _iterate(self: Any) -> Iterator:
 
 def _setitem(self: Any, index: Any, value: Any) -> None:
     raise ImmutableArrayError(
-        f"[setitem] expected no assignment into {self._told()}: traced values do not change. "
+        f"[setitem] expected an array that can be written to, got {self._told()}: traced values do not change. "
         "Write x = x.at[index].set(value), or fnets.numpy.at(x)[index].set(value) on any array."
     )
 

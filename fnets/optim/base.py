@@ -185,6 +185,11 @@ def with_extra_args_support(tx: GradientTransformation) -> GradientTransformatio
     """
     if isinstance(tx, GradientTransformationExtraArgs):
         return tx
+    if not (hasattr(tx, "init") and hasattr(tx, "update")):
+        raise ArgumentError(
+            f"[optim] expected a gradient transformation, with init and update, got {type(tx).__name__}. "
+            "Call the function that makes it: optim.scale(0.1), optim.adam(1e-3)."
+        )
 
     def update(
         updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any

@@ -130,13 +130,14 @@ def declare(name: str, call: Callable, abstract: Callable, needs: str, multi: bo
     def impl(*xs: Any, **params: Any) -> Any:
         try:
             out = call(*xs, **params)
+            return list(out) if multi else out
         except np.linalg.LinAlgError as error:
-            abstract(*map(typeof, xs), **params)  # a wrong shape is told first
-            which = _first_failure(call, xs[0], params) if len(xs) == 1 else ""
-            raise LinAlgError(
-                f"[{name}] expected {needs[: needs.index('.')]}, got a failure: {error}{which}{needs[needs.index('.') :]}"
-            ) from None
-        return list(out) if multi else out
+            failure = str(error)
+        abstract(*map(typeof, xs), **params)  # a wrong shape is told first
+        which = _first_failure(call, xs[0], params) if len(xs) == 1 else ""
+        raise LinAlgError(
+            f"[{name}] expected {needs[: needs.index('.')]}, got a failure: {failure}{which}{needs[needs.index('.') :]}"
+        )
 
     def batch(size: int, vals: Sequence, dims: Sequence, **params: Any) -> tuple:
         out = prim.bind(move_dim(vals[0], dims[0], 0, size), **params)

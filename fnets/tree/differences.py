@@ -89,7 +89,7 @@ def structure_error(op: str, expected: str, names: tuple[str, str], prefix: Spec
 
     >>> error = structure_error("op", "a pair", ("x", "y"), flatten_spec([1, 2])[1], flatten_spec((1, 2))[1])
     >>> str(error).split(" Lists")[0]
-    '[op] expected a pair; at the root x has list of length 2, y has tuple of length 2.'
+    '[op] expected a pair, got others: at the root x has list of length 2, y has tuple of length 2.'
     """
     found = list(islice(mismatches(prefix, full), 11))
     if not found:  # the class's == or flatten function contradicts itself
@@ -101,7 +101,7 @@ def structure_error(op: str, expected: str, names: tuple[str, str], prefix: Spec
     count = len(found) - 1
     more = f"; {count}{' or more' if count == 10 else ''} further {'place differs' if count == 1 else 'places differ'}"
     return TreeStructureError(
-        f"[{op}] expected {expected}; at {where(path)} {names[0]} has {describe(a)}, {names[1]} has {describe(b)}"
+        f"[{op}] expected {expected}, got others: at {where(path)} {names[0]} has {describe(a)}, {names[1]} has {describe(b)}"
         f"{_dict_difference(a, b)}{more if count else ''}. {_hint(a, b)}"
     )
 
@@ -112,13 +112,13 @@ def prefix_errors(
     """One function per place where `prefix_tree` is no prefix of `full_tree`: name of the argument -> error to raise.
 
     >>> [make_error] = prefix_errors((0, [0]), (1, {"a": 2}))
-    >>> str(make_error("in_axes")).split(";")[1].split(".")[0]
-    " at in_axes[1] it has list of length 1, the tree has dict with keys ['a']"
+    >>> str(make_error("in_axes")).split(", got")[1].split(".")[0]
+    " another: at in_axes[1] it has list of length 1, the tree has dict with keys ['a']"
     """
 
     def error_maker(path: KeyPath, a: Spec, b: Spec) -> Callable[[str], TreeStructureError]:
         return lambda name: TreeStructureError(
-            f"[{name}] expected a prefix of the tree that it is for; at {name}{keystr(path)} it has {describe(a)}, "
+            f"[{name}] expected a prefix of the tree that it is for, got another: at {name}{keystr(path)} it has {describe(a)}, "
             f"the tree has {describe(b)}{_dict_difference(a, b)}. {_hint(a, b)}"
         )
 
