@@ -4,7 +4,7 @@ import os
 
 os.environ.setdefault("FNETS_CHECK_JAXPRS", "1")
 
-import hypothesis  # noqa: E402
+import hypothesis
 
 hypothesis.settings.register_profile("fnets", deadline=None, derandomize=True, max_examples=40)
 hypothesis.settings.load_profile("fnets")

@@ -67,9 +67,9 @@ def test_under_vmap_scan_cond_and_while():
 
 
 def test_pure_callback():
-    f = lambda x, method=None: fnets.pure_callback(
-        np.sin, fnets.ShapeDtypeStruct(x.shape, x.dtype), x, vmap_method=method
-    )  # noqa: E731
+    def f(x, method=None):
+        return fnets.pure_callback(np.sin, fnets.ShapeDtypeStruct(x.shape, x.dtype), x, vmap_method=method)
+
     np.testing.assert_allclose(fnets.jit(f)(X), np.sin(X))
     for method in ("sequential", "expand_dims", "broadcast_all"):
         np.testing.assert_allclose(fnets.vmap(lambda x, m=method: f(x, m))(np.stack([X, -X])), np.sin([X, -X]))

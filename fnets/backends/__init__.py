@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from fnets import config
+from fnets.backends.llvm import compile_llvm
 from fnets.backends.numpy_codegen import compile_numpy
 from fnets.core import nonfinite
 from fnets.core.ir import Jaxpr, eval_jaxpr, weak_memo
@@ -38,7 +39,7 @@ def interpret(jaxpr: Jaxpr, own_outputs: bool = False, donated: tuple[int, ...] 
     return run
 
 
-_backends: dict[str, Callable[..., Callable]] = {"numpy": compile_numpy, "interpreter": interpret}
+_backends: dict[str, Callable[..., Callable]] = {"numpy": compile_numpy, "interpreter": interpret, "llvm": compile_llvm}
 
 
 def register_backend(name: str, compile: Callable[..., Callable]) -> None:

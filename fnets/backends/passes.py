@@ -239,6 +239,15 @@ def _convert(r: Rewriter, e: Eqn) -> Atom | None:
     return e.invars[0] if _same_type(e.invars[0], e.outvars[0]) else None
 
 
+def _select(r: Rewriter, e: Eqn) -> Atom | None:
+    _, a, b = e.invars
+    return a if a is b and _same_type(a, e.outvars[0]) else None
+
+
+def _stop_gradient(r: Rewriter, e: Eqn) -> Atom | None:
+    return e.invars[0]  # derivatives have been taken
+
+
 _SIMPLIFY: dict[str, Callable[[Rewriter, Eqn], Atom | None]] = {
     "mul": _neutral((0, 1), (1, 1)),
     "div": _neutral((1, 1)),
@@ -246,6 +255,8 @@ _SIMPLIFY: dict[str, Callable[[Rewriter, Eqn], Atom | None]] = {
     "neg": _neg,
     "integer_pow": _integer_pow,
     "reshape": _reshape,
+    "select": _select,
+    "stop_gradient": _stop_gradient,
     "transpose": _transpose,
     "broadcast_to": _broadcast,
     "convert_element_type": _convert,

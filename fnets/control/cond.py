@@ -12,14 +12,22 @@ import numpy as np
 
 from fnets import tree
 from fnets.backends import compiled
-from fnets.control.operands import Staged, check_same_tree, check_same_types, concrete, flatten_arguments, stage_user
+from fnets.control.operands import (
+    Staged,
+    check_same_tree,
+    check_same_types,
+    choose,
+    concrete,
+    flatten_arguments,
+    stage_user,
+)
 from fnets.core.avals import ShapedArray, is_float
 from fnets.core.ir import Jaxpr, Var, eval_jaxpr
 from fnets.core.primitive import Primitive
 from fnets.core.trace import Tracer, dtype_of, shape_of, typeof
 from fnets.errors import ArgumentError, ShapeError
-from fnets.primitives.base import convert, move_dim, reshape, zeros_of
-from fnets.primitives.elementwise import clamp, eq, ne, select
+from fnets.primitives.base import convert, move_dim, zeros_of
+from fnets.primitives.elementwise import clamp, eq, ne
 from fnets.primitives.shape import stop_gradient
 from fnets.transforms.jvp import jvp_jaxpr, linearize_jaxpr, staged_apart
 from fnets.transforms.staging import check_callable, name_of, stage
@@ -159,21 +167,16 @@ def _batch(size: int, vals: Sequence, dims: Sequence, branches: tuple[Jaxpr, ...
     for k in range(len(batched) - 1, -1, -1):
         chosen = eq(index, k)
         results = eval_jaxpr(batched[k], _only_where(chosen, operands, operand_dims, size))
-        outs = [_choose(chosen, 0, a, o) for a, o in zip(results, outs)] if outs else results
+        outs = [choose(chosen, 0, a, o) for a, o in zip(results, outs)] if outs else results
     return outs, [0] * n
-
-
-def _choose(chosen: Any, dim: int, a: Any, b: Any) -> Any:
-    """`a` in the lanes that are chosen, `b` in the others; `dim` is the batch dimension of both."""
-    shape = [1] * len(shape_of(a))
-    shape[dim] = shape_of(a)[dim]
-    return select(reshape(chosen, tuple(shape)), a, b)
 
 
 def _only_where(chosen: Any, operands: Sequence[Any], dims: Sequence[int | None], size: int) -> list:
     """Operands of a branch that derivatives reach in its own lanes alone: else 0 * inf of a lane not taken would be NaN there."""
     return [
-        x if d is None or not is_float(dtype_of(x)) or not isinstance(x, Tracer) else _choose(chosen, d, x, stop_gradient(x))
+        x
+        if d is None or not is_float(dtype_of(x)) or not isinstance(x, Tracer)
+        else choose(chosen, d, x, stop_gradient(x))
         for x, d in zip(operands, dims)
     ]
 

@@ -13,9 +13,10 @@ import numpy as np
 from fnets import tree
 from fnets.core.avals import ShapedArray
 from fnets.core.ir import Jaxpr
-from fnets.core.trace import Tracer, is_weak, typeof
+from fnets.core.trace import Tracer, is_weak, shape_of, typeof
 from fnets.errors import ArgumentError
-from fnets.primitives.base import arr, convert
+from fnets.primitives.base import arr, convert, reshape
+from fnets.primitives.elementwise import select
 from fnets.transforms.staging import check_data, leaf_paths, name_of, stage_closed
 
 
@@ -113,3 +114,15 @@ def concrete(x: Any) -> Any:
 def avals_of(xs: Sequence[Any]) -> list[ShapedArray]:
     """The types of values."""
     return [typeof(x) for x in xs]
+
+
+def choose(chosen: Any, dim: int, a: Any, b: Any) -> Any:
+    """`a` in the lanes that are chosen, `b` in the others; `dim` is the batch dimension of both."""
+    shape = [1] * len(shape_of(a))
+    shape[dim] = shape_of(a)[dim]
+    return select(reshape(chosen, tuple(shape)), a, b)
+
+
+def owned_copy(x: Any) -> Any:
+    """A copy of an array, so that it is the receiver's own; traced values and numbers as they are."""
+    return x.copy() if type(x) is np.ndarray else x

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fnets import config, tree
-from fnets.control.operands import Staged, check_same_tree, check_same_types, flatten_arguments, stage_user
+from fnets.control.operands import Staged, check_same_tree, check_same_types, flatten_arguments, owned_copy, stage_user
 from fnets.control.scan_primitive import bind_scan, scan_p
 from fnets.core.avals import ShapedArray
 from fnets.core.trace import Tracer, is_weak, shape_of, typeof
@@ -86,14 +86,7 @@ def _run(
     return carry, list(it)
 
 
-def owned_copy(x: Any) -> Any:
-    """An array that is handed on becomes the caller's own; traced values as they are."""
-    return x.copy() if type(x) is np.ndarray else x
-
-
-def _run_python(
-    f: Callable, init: Any, xs: Sequence[Any], x_spec: Any, length: int, reverse: bool
-) -> tuple[Any, Any]:
+def _run_python(f: Callable, init: Any, xs: Sequence[Any], x_spec: Any, length: int, reverse: bool) -> tuple[Any, Any]:
     """The loop as ordinary Python, for `disable_jit`."""
     if length == 0:
         raise ArgumentError(

@@ -14,8 +14,17 @@ import numpy as np
 
 from fnets import tree
 from fnets.backends import compiled
-from fnets.control.operands import check_same_tree, check_same_types, concrete, flatten_arguments, stage_user
-from fnets.control.scan import scan
+from fnets.control.operands import (
+    Staged,
+    check_same_tree,
+    check_same_types,
+    choose,
+    concrete,
+    flatten_arguments,
+    owned_copy,
+    stage_user,
+)
+from fnets.control.scan import check_unroll, scan
 from fnets.core.avals import ShapedArray, is_float
 from fnets.core.ir import Jaxpr, eval_jaxpr
 from fnets.core.primitive import Primitive
@@ -24,7 +33,7 @@ from fnets.errors import ArgumentError, ShapeError
 from fnets.primitives.base import arr, broadcast_to, convert, move_dim, reduce_sum, reshape, zeros_like, zeros_of
 from fnets.primitives.elementwise import add, floor_divide, gt, logical_and, lt, mul, ne, select, sub
 from fnets.primitives.indexing import dynamic_index_in_dim, dynamic_update_index_in_dim
-from fnets.primitives.shape import concatenate, slice_in_dim
+from fnets.primitives.shape import concatenate, slice_in_dim, stop_gradient
 from fnets.transforms.jvp import jvp_jaxpr, staged_apart
 from fnets.transforms.staging import check_callable, stage
 from fnets.transforms.vjp import reached, vjp_jaxpr
@@ -156,8 +165,10 @@ def _batch(
     def step(*flat: Any) -> list:
         values = flat[ncc + nbc :]
         (going,) = eval_jaxpr(batched_cond, [*flat[:ncc], *values])
-        new = eval_jaxpr(batched_body, [*flat[ncc : ncc + nbc], *values])
-        return [select(reshape(going, (size, *(1,) * (len(shape_of(n)) - 1))), n, v) for n, v in zip(new, values)]
+        # derivatives reach the lanes that go on alone: else 0 * inf of a lane that has stopped would be NaN
+        inside = [choose(going, 0, v, stop_gradient(v)) for v in values]
+        new = eval_jaxpr(batched_body, [*flat[ncc : ncc + nbc], *inside])
+        return [choose(going, 0, n, v) for n, v in zip(new, values)]
 
     cond_avals = _types(cc, carry)
     body_avals = _types([*cc, *bc], carry)
@@ -305,7 +316,7 @@ def while_loop(cond_fun: Callable, body_fun: Callable, init_val: Any) -> Any:
     leaves, spec = flatten_arguments("while_loop", init_val)
     going = _predicate(cond_fun(init_val))
     if concrete(going) is not None:
-        return _run_python(cond_fun, body_fun, init_val, leaves, spec, going)
+        return _run_python(cond_fun, body_fun, leaves, spec, going)
     one = (tuple, None, (spec,))
     avals = [typeof(x) for x in leaves]
     if any(map(is_weak, leaves)):
@@ -318,7 +329,36 @@ def while_loop(cond_fun: Callable, body_fun: Callable, init_val: Any) -> Any:
     condition = stage_user("while_loop", cond_fun, one, avals)
     body = stage_user("while_loop", body_fun, one, avals, avals)
     _check_carry(spec, avals, body.out_spec, body.out_avals)
-    return tree.unflatten_spec(spec, _bind(condition.consts, body.consts, leaves, condition.jaxpr, body.jaxpr))
+    return tree.unflatten_spec(spec, _run(condition, body, leaves))
+
+
+def _run(condition: Staged, body: Staged, init: list) -> list:
+    """Bind the primitive. A part of the carry that the body hands on as it is becomes a constant of both functions."""
+    nb, nc = len(body.consts), len(condition.consts)
+    fixed = [v is u for v, u in zip(body.jaxpr.outvars, body.jaxpr.invars[nb:])]
+    if not any(fixed):
+        return _bind(condition.consts, body.consts, init, condition.jaxpr, body.jaxpr)
+
+    def constants_first(jaxpr: Jaxpr, n: int) -> tuple:
+        carry = jaxpr.invars[n:]
+        first = [v for v, f in zip(carry, fixed) if f]
+        return (*jaxpr.invars[:n], *first, *[v for v, f in zip(carry, fixed) if not f])
+
+    constants = [x for x, f in zip(init, fixed) if f]
+    moving = [x for x, f in zip(init, fixed) if not f]
+    results = iter(
+        _bind(
+            [*condition.consts, *constants],
+            [*body.consts, *constants],
+            moving,
+            condition.jaxpr.replace(invars=constants_first(condition.jaxpr, nc)),
+            body.jaxpr.replace(
+                invars=constants_first(body.jaxpr, nb),
+                outvars=[v for v, f in zip(body.jaxpr.outvars, fixed) if not f],
+            ),
+        )
+    )
+    return [owned_copy(x) if f else next(results) for x, f in zip(init, fixed)]
 
 
 def _predicate(going: Any) -> Any:
@@ -347,18 +387,16 @@ def _check_carry(spec: Any, avals: Sequence[ShapedArray], out_spec: Any, out_ava
     )
 
 
-def _run_python(cond_fun: Callable, body_fun: Callable, value: Any, leaves: list, spec: Any, going: Any) -> Any:
+def _run_python(cond_fun: Callable, body_fun: Callable, leaves: list, spec: Any, going: Any) -> Any:
     """The condition is known: an ordinary loop, which a tape records trip by trip."""
+    value = tree.unflatten_spec(
+        spec, [owned_copy(x) for x in leaves]
+    )  # `x += 1` in body_fun must not reach the user's arrays
     first = True
     while going:
         value = body_fun(value)
         if first:
-            outs, out_spec = flatten_arguments("while_loop", value)
-            strong_in = [typeof(x) for x in leaves]
-            strong_out = [typeof(o) if not (a.weak_type or typeof(o).weak_type) else a for o, a in zip(outs, strong_in)]
-            _check_carry(
-                spec, strong_in, out_spec, strong_out if len(outs) == len(leaves) else [typeof(o) for o in outs]
-            )
+            _check_first_trip(spec, leaves, value)
             first = False
         going = _predicate(cond_fun(value))
         if concrete(going) is None:
@@ -366,29 +404,52 @@ def _run_python(cond_fun: Callable, body_fun: Callable, value: Any, leaves: list
     return value
 
 
+def _check_first_trip(spec: Any, leaves: list, value: Any) -> None:
+    """Compare the carry after one trip with the initial one; Python numbers take the other's type if their kind allows it."""
+    outs, out_spec = flatten_arguments("while_loop", value)
+    before, after = [typeof(x) for x in leaves], [typeof(o) for o in outs]
+    for k, (a, b) in enumerate(zip(before, after)):
+        either_weak = a.weak_type or b.weak_type
+        if either_weak and (a.weak_type or np.can_cast(b.dtype, a.dtype, "same_kind")):
+            after[k] = a
+    _check_carry(spec, before, out_spec, after)
+
+
 def fori_loop(lower: Any, upper: Any, body_fun: Callable, init_val: Any, *, unroll: int | bool | None = None) -> Any:
     """`for i in range(lower, upper): val = body_fun(i, val)`, the bounds being known or traced.
+
+    Args:
+      lower, upper: integer scalars; floats count in steps of one.
+      body_fun: function of `(i, val)` that keeps the structure, shapes and dtypes of `val`.
+      init_val: any tree of arrays.
+      unroll: accepted for JAX's sake where the bounds are known.
 
     >>> fori_loop(0, 4, lambda i, x: x + i, 0.0)
     np.float64(6.0)
     """
     check_callable("fori_loop", body_fun)
+    if unroll is not None:
+        check_unroll("fori_loop", unroll)
     for name, bound in (("lower", lower), ("upper", upper)):
-        if shape_of(bound) != () or dtype_of(bound).kind not in "iu":
+        if shape_of(bound) != () or dtype_of(bound).kind not in "iuf":
             raise ArgumentError(
                 f"[fori_loop] expected an integer scalar for {name}, got {typeof(bound).str_short()}. Use int(...) or .astype('int64')."
             )
+    dtype = np.result_type(*[dtype_of(b) for b in (lower, upper) if not is_weak(b)] or [np.int64])
+    if any([is_weak(b) and dtype_of(b).kind == "f" for b in (lower, upper)]):
+        dtype = np.result_type(dtype, np.float64)
     lo, hi = concrete(lower), concrete(upper)
-    if lo is not None and hi is not None:
+    if lo is not None and hi is not None and dtype.kind in "iu":
         lo, hi = int(lo), int(hi)
         if hi <= lo:
             return init_val
-        dtype = np.result_type(*[dtype_of(b) for b in (lower, upper)])
         out, _ = scan(lambda val, i: (body_fun(i, val), None), init_val, np.arange(lo, hi, dtype=dtype))
         return out
-    lower, upper = arr(lower), arr(upper)
-    dtype = np.result_type(dtype_of(lower), dtype_of(upper))
-    lower, upper = convert(lower, dtype), convert(upper, dtype)
+    if unroll is not None and unroll is not False:
+        raise ArgumentError(
+            "[fori_loop] expected bounds that are known now for unroll, got traced ones. Leave unroll out: the loop runs as a while_loop."
+        )
+    lower, upper = convert(arr(lower), dtype), convert(arr(upper), dtype)
     out = while_loop(
         lambda s: lt(s[0], s[1]),
         lambda s: (convert(add(s[0], 1), dtype), s[1], body_fun(s[0], s[2])),

@@ -193,7 +193,7 @@ def binary(
         shape, dtype = shape_of(z), dtype_of(z)
         if len(active) == 2:
             if shape_of(x) == shape_of(y) == shape and dtype_of(x) == dtype_of(y) == dtype and d0 and d1:
-                return z, lambda ct: (d0(ct, z, x, y), d1(ct, z, x, y))
+                return z, lambda ct: (d0(ct, z, x, y), d1(ct, z, x, y))  # type: ignore[misc]
             if not is_float(dtype):
                 return z, None
             ax, ay = typeof(x), typeof(y)

@@ -249,3 +249,48 @@ def _spence_slope(x: Any) -> Any:
     one = eq(x, 1)
     safe = select(one, fill_like(x, 2), x)
     return select(one, fill_like(x, -1), div(log(safe), sub(1, safe)))
+
+
+# ------------------------------------------------------------------ x log(y) and what is made of it
+
+
+def _result(out: Any, *operands: Any) -> Any:
+    """An array in the dtype that the operands promote to, Python numbers being weak; a NumPy scalar if it has no axes."""
+    kinds = [type(x) if type(x) in (bool, int, float) else x.dtype for x in operands]
+    return np.asarray(out).astype(resolve_dtype(np.arctan2, *kinds), copy=False)[()]
+
+
+def _product_with_log(log_of: Callable, at: float) -> Callable:
+    def impl(x: Any, y: Any) -> Any:
+        nothing = np.logical_and(np.equal(x, 0), np.logical_not(np.isnan(y)))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return _result(np.multiply(x, log_of(np.where(nothing, at, y))), x, y)
+
+    return impl
+
+
+xlogy_p = several("xlogy", _product_with_log(np.log, 1), lambda z, x, y: log(y), lambda z, x, y: div(x, y))
+xlog1py_p = several(
+    "xlog1py", _product_with_log(np.log1p, 0), lambda z, x, y: log1p(y), lambda z, x, y: div(x, add(y, 1))
+)
+xlogy, xlog1py = xlogy_p.bind, xlog1py_p.bind
+
+# ------------------------------------------------------------------ distribution functions with a derivative of their own
+
+
+def _student_t_cdf(df: Any, x: Any) -> Any:
+    """The side of the incomplete beta function that is small, so that the tail keeps its digits (NIST DLMF 8.17)."""
+    with np.errstate(all="ignore"):
+        half = np.multiply(df, 0.5)
+        tail = np.multiply(special.betainc(half, 0.5, df / (df + np.square(x))), 0.5)
+        return _result(np.where(np.greater(x, 0), 1 - tail, tail), df, x)
+
+
+def _student_t_density(df: Any, x: Any) -> Any:
+    half = mul(add(df, 1), 0.5)
+    front = sub(sub(lgamma(half), lgamma(mul(df, 0.5))), mul(log(mul(df, 3.141592653589793)), 0.5))
+    return exp(sub(front, mul(half, log1p(div(square(x), df)))))
+
+
+student_t_cdf_p = several("student_t_cdf", _student_t_cdf, _NO_SHAPES, lambda z, df, x: _student_t_density(df, x))
+student_t_cdf = student_t_cdf_p.bind

@@ -170,7 +170,7 @@ def backward(roots: Sequence[Any], cts: Sequence[Any], consume: bool) -> dict:
             ct = acc.pop(node)
             if owned:
                 owned.discard(node)
-        work.append((node.parents, node.pull(ct)))
+        work.append((node.parents, node.pull(ct)))  # type: ignore[misc]
         if consume:
             node.pull, node.parents = None, ()
 

@@ -34,7 +34,9 @@ class BatchTracer(Tracer):
         self.value = value
         self.dim = dim
 
-    weak_type = False
+    @property
+    def weak_type(self) -> bool:
+        return False
 
     @property
     def aval(self) -> ShapedArray:  # type: ignore[override]

@@ -6,8 +6,8 @@ import numpy as np
 from harness import Sample, normal
 
 from fnets.control.checkpoint import checkpoint_p, name_p
-from fnets.control.policies import nothing_saveable
 from fnets.control.cond import cond_p
+from fnets.control.policies import nothing_saveable
 from fnets.control.scan import scan_p
 from fnets.control.while_loop import while_p
 from fnets.core.avals import ShapedArray

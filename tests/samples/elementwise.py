@@ -15,11 +15,55 @@ COMPLEX = normal(2, 3) + 1j * normal(2, 3)
 INTS = integers(-9, 9, 2, 3)
 BITS = integers(0, 64, 2, 3)
 
-on_any = ["exp", "exp2", "expm1", "sin", "cos", "tan", "atan", "sinh", "cosh", "tanh", "asinh", "logistic", "softplus", "erf", "erfc", "square", "neg", "sign", "abs", "relu", "floor", "ceil", "trunc", "rint", "cbrt"]
+on_any = [
+    "exp",
+    "exp2",
+    "expm1",
+    "sin",
+    "cos",
+    "tan",
+    "atan",
+    "sinh",
+    "cosh",
+    "tanh",
+    "asinh",
+    "logistic",
+    "softplus",
+    "erf",
+    "erfc",
+    "square",
+    "neg",
+    "sign",
+    "abs",
+    "relu",
+    "floor",
+    "ceil",
+    "trunc",
+    "rint",
+    "cbrt",
+]
 on_positive = ["log", "log2", "log10", "log1p", "sqrt", "rsqrt", "reciprocal", "lgamma", "digamma"]
-on_complex = (
-    ["exp", "log", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "square", "neg", "reciprocal", "abs", "real", "imag", "conj", "expm1", "logistic", "sign"]
-)
+on_complex = [
+    "exp",
+    "log",
+    "sqrt",
+    "sin",
+    "cos",
+    "tan",
+    "sinh",
+    "cosh",
+    "tanh",
+    "square",
+    "neg",
+    "reciprocal",
+    "abs",
+    "real",
+    "imag",
+    "conj",
+    "expm1",
+    "logistic",
+    "sign",
+]
 
 
 def _prim(name: str):

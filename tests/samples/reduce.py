@@ -71,7 +71,10 @@ SAMPLES = [
     *[Sample(p, normal(4) * 300, axes=(0,), name="large") for p in (sm.logsumexp_p, sm.softmax_p, sm.log_softmax_p)],
     *[Sample(p, integers(0, 5, 2, 3), axes=(1,), name="int") for p in (sm.logsumexp_p, sm.softmax_p, sm.log_softmax_p)],
     *[Sample(p, COMPLEX, axes=(1,), name="complex") for p in (sm.logsumexp_p, sm.softmax_p, sm.log_softmax_p)],
-    *[Sample(p, normal(3, 0), axes=(1,), name="empty", wrt=()) for p in (sm.logsumexp_p, sm.softmax_p, sm.log_softmax_p)],
+    *[
+        Sample(p, normal(3, 0), axes=(1,), name="empty", wrt=())
+        for p in (sm.logsumexp_p, sm.softmax_p, sm.log_softmax_p)
+    ],
     *[Sample(p, normal(), axes=(), name="none") for p in (sm.logsumexp_p, sm.softmax_p, sm.log_softmax_p)],
     Sample(sm.softmax_p, normal(64, 10).astype(np.float32), axes=(1,), name="f32", wrt=(), batch=()),
 ]

@@ -35,4 +35,13 @@ SAMPLES = [
     Sample(f.expn_p, 0, POSITIVE, name="weak"),
     Sample(f.spence_p, POSITIVE),
     Sample(f.spence_p, 0.5, name="weak"),
+    Sample(f.xlogy_p, ANY, POSITIVE),
+    Sample(f.xlogy_p, np.array([0.0, 2.0]), np.array([0.5, 0.5]), name="zero"),
+    Sample(f.xlogy_p, np.array([0.0, 0.0, 1.0]), np.array([0.0, np.inf, 0.0]), wrt=(), name="limits"),
+    Sample(f.xlogy_p, 2.0, POSITIVE.astype(np.float32), wrt=(), name="weak"),
+    Sample(f.xlogy_p, POSITIVE.astype(np.float32), 2.0, wrt=(), name="weak_y"),
+    Sample(f.xlog1py_p, ANY, POSITIVE),
+    Sample(f.xlog1py_p, np.array([0.0, 0.0]), np.array([-1.0, 1.0]), wrt=(), name="limits"),
+    Sample(f.student_t_cdf_p, POSITIVE, ANY, wrt=(1,)),
+    Sample(f.student_t_cdf_p, 3.0, np.array([-40.0, 0.0, 1.0, 30.0]), name="tails"),
 ]
