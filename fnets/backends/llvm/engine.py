@@ -1,0 +1,108 @@
+"""llvmlite: object code from IR text for this machine's processor, and loading it. Imports nothing of fnets.
+
+Nothing here runs before the backend is used for the first time; `host()` imports llvmlite then, and raises `Unavailable` where the backend cannot work.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import importlib
+import platform
+import sys
+import threading
+from typing import Any, NamedTuple
+
+import numpy as np
+
+_lock = threading.Lock()
+
+
+class Unavailable(Exception):
+    """The reason why there is no native code here."""
+
+
+class Host(NamedTuple):
+    """The processor that code is made for, and where CPython keeps what."""
+
+    binding: Any
+    cpu: str
+    features: str
+    version: str
+    vector_bytes: int
+    head: int  # bytes of a Python object before its own fields
+
+
+@functools.cache
+def host() -> Host:
+    """This machine, or `Unavailable`. Found out once."""
+    if sys.platform != "linux" or platform.machine() != "x86_64" or sys.implementation.name != "cpython":
+        raise Unavailable(f"native code needs CPython on Linux on x86-64, this is {platform.platform()}")
+    try:
+        binding = importlib.import_module("llvmlite.binding")
+        version = importlib.import_module("llvmlite").__version__
+    except Exception as error:
+        raise Unavailable(f"llvmlite cannot be imported ({error}); install it with: pip install 'fnets[jit]'") from None
+    try:
+        binding.initialize()
+    except Exception:  # recent versions initialise themselves, and say so
+        pass
+    binding.initialize_native_target()
+    binding.initialize_native_asmprinter()
+    features = binding.get_host_cpu_features()
+    if not (features.get("avx2") and features.get("fma")):
+        raise Unavailable("native code needs a processor with AVX2 and FMA")
+    head = object.__basicsize__
+    _check_layout(head)
+    return Host(
+        binding,
+        binding.get_host_cpu_name(),
+        features.flatten(),
+        f"{version} {'.'.join(map(str, binding.llvm_version_info))}",
+        64 if features.get("avx512vl") and features.get("avx512dq") and features.get("avx512bw") else 32,
+        head,
+    )
+
+
+def _check_layout(head: int) -> None:
+    """Raise unless arrays and scalars keep their data where the kernels look for it."""
+    word = lambda x, offset: ctypes.c_void_p.from_address(id(x) + offset).value  # noqa: E731
+    x, y = np.empty((2, 3)), np.empty((3, 2)).T
+    flags = [ctypes.c_int.from_address(id(a) + head + 48).value & 1 for a in (x, y)]
+    scalar = ctypes.c_float.from_address(id(one := np.float32(1.5)) + head).value
+    weak = ctypes.c_double.from_address(id(two := 2.5) + head).value
+    good = word(x, head) == x.ctypes.data and word(x, head - 8) == id(np.ndarray) and flags == [1, 0]
+    if not good or scalar != one or weak != two:
+        raise Unavailable("this build of Python or NumPy lays its objects out in an unknown way")
+
+
+def object_code(text: str) -> bytes:
+    """Machine code of a module. No optimisation pass runs: the text is already what it should be (twice the speed of compiling)."""
+    h = host()
+    with _lock:
+        module = h.binding.parse_assembly(text)
+        module.verify()
+        return _target(h).emit_object(module)
+
+
+def _target(h: Host) -> Any:
+    return h.binding.Target.from_default_triple().create_target_machine(
+        cpu=h.cpu, features=h.features, opt=2, reloc="default", codemodel="jitdefault", jit=True
+    )
+
+
+class Loaded:
+    """Object code in executable memory, for as long as this lives."""
+
+    def __init__(self, code: bytes):
+        h = host()
+        with _lock:
+            target = _target(h)
+            empty = h.binding.parse_assembly("")
+            self._engine = h.binding.create_mcjit_compiler(empty, target)
+            self._engine.add_object_file(h.binding.ObjectFileRef.from_data(code))
+            self._engine.finalize_object()
+
+    def address(self, name: str) -> int:
+        """Where a function is."""
+        return self._engine.get_function_address(name)

@@ -1,0 +1,179 @@
+"""Native calls: a region becomes a function that Python can call with arrays, and an equation that the NumPy backend can place. May import core, cache, engine,
+nest, regions, text.
+
+The entry of a region is a C function of CPython's fast calling convention: it takes the operands and the empty results, reads the arrays' data
+pointers from the objects, runs the nests and returns the results. If an array is not contiguous it hands the call to `Retry`, which copies.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import numpy as np
+
+from fnets.backends.llvm import cache
+from fnets.backends.llvm.engine import Loaded, host, object_code
+from fnets.backends.llvm.nest import NestWriter
+from fnets.backends.llvm.regions import Region
+from fnets.backends.llvm.text import ATTRIBUTES, Function
+from fnets.core.ir import Eqn, Var
+from fnets.core.primitive import Primitive
+
+_WITHOUT_LOCK = 1 << 16  # elements from which other Python threads may run meanwhile
+_FASTCALL = 0x80  # METH_FASTCALL
+
+
+class _MethodDef(ctypes.Structure):
+    _fields_ = (("name", ctypes.c_char_p), ("function", ctypes.c_void_p), ("flags", ctypes.c_int), ("doc", ctypes.c_char_p))
+
+
+_new_function = ctypes.pythonapi.PyCFunction_NewEx
+_new_function.restype = ctypes.py_object
+_new_function.argtypes = (ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)
+
+
+class Retry:
+    """Calls an entry again with contiguous arrays; it is the entry's `self`, so what it holds lives as long as the entry."""
+
+    def __init__(self, loaded: Loaded, address: int, inputs: int):
+        self._loaded = loaded
+        self._inputs = inputs
+        self._definition = _MethodDef(b"kernel", address, _FASTCALL, None)
+        self.entry = _new_function(ctypes.addressof(self._definition), self, None)
+
+    def __call__(self, *args: Any) -> Any:
+        inputs = [np.ascontiguousarray(a).reshape(a.shape) if type(a) is not float else a for a in args[: self._inputs]]
+        return self.entry(*inputs, *[np.empty(a.shape, a.dtype) for a in args[self._inputs :]])
+
+
+def is_scalar(v: Var) -> bool:
+    return v.aval.shape == ()
+
+
+def _entry(name: str, region: Region, writers: list[NestWriter], head: int) -> Function:
+    """The C function of a region: `PyObject *entry(self, args, nargs)`."""
+    f = Function(name, ["ptr %self", "ptr %args", "i64 %count"], "ptr")
+    variables = [*region.inputs, *region.outputs]
+    objects = [f.op(f"load ptr, ptr {f.address('%args', i, 8)}") for i in range(len(variables))]
+    arrays = [o for o, v in zip(objects, variables) if not is_scalar(v)]
+    if arrays:
+        flags = [f.op(f"load i32, ptr {f.address(o, head + 48, 1)}") for o in arrays]
+        common = flags[0]
+        for x in flags[1:]:
+            common = f.op(f"and i32 {common}, {x}")
+        contiguous = f.op(f"trunc i32 {common} to i1")
+        f.do(f"br i1 {contiguous}, label %run, label %retry")
+        f.label("retry")
+        f.do(f"ret ptr {f.call('ptr', 'PyObject_Vectorcall', ('ptr', '%self'), ('ptr', '%args'), ('i64', '%count'), ('ptr', 'null'))}")
+        f.label("run")
+    array_type = f.op(f"load ptr, ptr {f.address(objects[-1], head - 8, 1)}")  # the last operand is always an array
+    data = {}
+    for v, o in zip(variables, objects):
+        own = f.address(o, head, 1)
+        if v.aval.weak_type:
+            data[v] = own
+            continue
+        pointer = f.op(f"load ptr, ptr {own}")
+        if is_scalar(v) and v not in region.outputs:  # an array without axes, or a NumPy scalar, which holds its value itself
+            kind = f.op(f"load ptr, ptr {f.address(o, head - 8, 1)}")
+            is_array = f.op(f"icmp eq ptr {kind}, {array_type}")
+            pointer = f.op(f"select i1 {is_array}, ptr {pointer}, ptr {own}")
+        data[v] = pointer
+    unlocked = region.size >= _WITHOUT_LOCK
+    state = f.call("ptr", "PyEval_SaveThread") if unlocked else ""
+    for w in writers:
+        f.do(f"call void @{w.name}({', '.join(f'ptr {data[v]}' for v in w.buffers)})")
+    if unlocked:
+        f.call("void", "PyEval_RestoreThread", ("ptr", state))
+    _return_results(f, region, objects[len(region.inputs) :])
+    return f
+
+
+def _return_results(f: Function, region: Region, objects: list[str]) -> None:
+    """One result, or a tuple; a result without axes as a NumPy scalar. Errors of CPython's functions (no memory) come out as its NULL."""
+    results = []
+    for o, v in zip(objects, region.outputs):
+        if is_scalar(v):
+            empty = f.call("ptr", "PyTuple_New", ("i64", "0"))
+            results.append(f.call("ptr", "PyObject_GetItem", ("ptr", o), ("ptr", empty)))
+            f.call("void", "Py_DecRef", ("ptr", empty))
+        else:
+            f.call("void", "Py_IncRef", ("ptr", o))
+            results.append(o)
+    if len(results) == 1:
+        f.do(f"ret ptr {results[0]}")
+        return
+    out = f.call("ptr", "PyTuple_New", ("i64", str(len(results))))
+    for i, r in enumerate(results):
+        f.call("i32", "PyTuple_SetItem", ("ptr", out), ("i64", str(i)), ("ptr", r))
+    f.do(f"ret ptr {out}")
+
+
+def module_text(regions: list[Region]) -> str:
+    """The LLVM module of a program's regions: `entry0`, `entry1`, ..."""
+    h = host()
+    functions: list[Function] = []
+    for k, region in enumerate(regions):
+        writers = []
+        for i, nest in enumerate(region.nests):
+            writers.append(NestWriter(f"nest{k}_{i}", nest, region.reads, set(region.outputs), h.vector_bytes))
+            functions.append(writers[-1].write())
+        functions.append(_entry(f"entry{k}", region, writers, h.head))
+    declarations = set().union(*[f.declarations for f in functions])
+    helpers = {name: text for f in functions for name, text in f.helpers.items()}
+    return "\n".join([*sorted(declarations), *[helpers[n] for n in sorted(helpers)], *[f.text() for f in functions], ATTRIBUTES, ""])
+
+
+def load(text: str) -> Loaded:
+    """A module's code: from the cache, or compiled and put there."""
+    h = host()
+    name = cache.key_of(text, h.cpu, h.features, h.version)
+    code = cache.read(name)
+    if code is not None:
+        try:
+            return Loaded(code)
+        except Exception:  # an object that cannot be loaded is built again
+            pass
+    code = object_code(text)
+    cache.write(name, code)
+    return Loaded(code)
+
+
+# ------------------------------------------------------------------ as an equation
+
+native_p = Primitive("native_region", multi=True, fresh=True)
+native_p.impl = lambda *args, kernel: kernel(*args)
+
+
+class Kernel:
+    """A region's entry, and the types of its results."""
+
+    def __init__(self, region: Region, loaded: Loaded, name: str):
+        self.region = region
+        self.entry = Retry(loaded, loaded.address(name), len(region.inputs)).entry
+        self.results = [v.aval for v in region.outputs]
+
+    def __call__(self, *args: Any) -> list:
+        out = self.entry(*args, *[np.empty(a.shape, a.dtype) for a in self.results])
+        return list(out) if len(self.results) > 1 else [out]
+
+
+def as_equation(region: Region, loaded: Loaded, name: str) -> Eqn:
+    """The equation that calls a region."""
+    kernel = Kernel(region, loaded, name)
+    return Eqn(native_p, region.inputs, region.outputs, {"kernel": kernel}, region.eqns[-1].where)
+
+
+def _lower(cg: Any, e: Eqn, args: list[str], out: str | None) -> str:
+    kernel = e.params["kernel"]
+    operands = [
+        f"float({a})" if v.aval.weak_type and v.aval.dtype.kind != "f" else a for v, a in zip(e.invars, args)
+    ]
+    empty = cg.const(np.empty, "empty")
+    results = [f"{empty}({v.aval.shape}, {cg.const(v.aval.dtype, 'dtype')})" for v in e.outvars]
+    call = f"{cg.const(kernel.entry, 'native')}({', '.join([*operands, *results])})"
+    return call if len(results) > 1 else f"({call},)"
+
+
+native_p.lower["numpy"] = _lower

@@ -1,0 +1,119 @@
+"""Functions of the native backend against correctly rounded results: ulp over whole ranges, and special values."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+import fnets
+import fnets.numpy as fnp
+from fnets import lax
+
+pytest.importorskip("llvmlite")
+
+rng = np.random.default_rng(0)
+SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.5, 2.0, np.inf, -np.inf, np.nan, 1e-40, -1e-40, 1e-45, 3e38, -3e38, 88.72, 88.73, -87.5, -103.9, -104.5, 40.0, -40.0, 1e-8, -1e-8]
+DOUBLES = [709.78, 709.79, -745.1, -746.0, 5e-324, 1e-310, 1.7e308, -1.7e308, 1e-17]
+
+
+def native(f, *args):
+    """f compiled natively; the identity at the end makes the smallest program that is worth a kernel."""
+    jitted = fnets.jit(lambda *xs: lax.select(xs[0] != 3.0, f(*xs), f(*xs)), backend="llvm")
+    report = jitted.lower(*args).compile()._run.report
+    assert report.numpy == []
+    return jitted(*args)
+
+
+def ulps(got: np.ndarray, exact: np.ndarray) -> np.ndarray:
+    """Distance to the exact result in units of the last place of the result's dtype."""
+    info = np.finfo(got.dtype)
+    rounded = exact.astype(got.dtype)
+    same = (got == rounded) | (np.isnan(got) & np.isnan(rounded))
+    unit = np.maximum(np.spacing(np.abs(rounded).astype(got.dtype)), info.smallest_subnormal).astype(exact.dtype)
+    with np.errstate(all="ignore"):
+        return np.where(same, 0, np.abs(got.astype(exact.dtype) - exact) / unit).astype(float)
+
+
+def log_spread(low: float, high: float, n: int) -> np.ndarray:
+    return np.exp(rng.uniform(math.log(low), math.log(high), n))
+
+
+def around_zero(limit: float, n: int = 200_000) -> np.ndarray:
+    both = np.concatenate([rng.uniform(-limit, limit, n // 2), log_spread(1e-30, limit, n // 4), -log_spread(1e-30, limit, n // 4)])
+    return both
+
+
+exact_erf = np.vectorize(math.erf, otypes=[float])
+CASES = {  # function, exact in higher precision, inputs, bounds in ulp for float32 and float64 (None: not native)
+    "exp": (fnp.exp, np.exp, around_zero(103.0), 1.5, 1.5),
+    "exp2": (fnp.exp2, np.exp2, around_zero(148.0), 1.0, None),
+    "expm1": (fnp.expm1, np.expm1, around_zero(88.0), 2, 2),
+    "log": (fnp.log, np.log, np.concatenate([log_spread(1e-44, 3e38, 100_000), rng.uniform(0.5, 2, 100_000)]), 1.5, 1.5),
+    "log2": (fnp.log2, np.log2, np.concatenate([log_spread(1e-44, 3e38, 100_000), rng.uniform(0.5, 2, 100_000)]), 1, None),
+    "log10": (fnp.log10, np.log10, np.concatenate([log_spread(1e-44, 3e38, 100_000), rng.uniform(0.5, 2, 100_000)]), 1, None),
+    "log1p": (fnp.log1p, np.log1p, np.concatenate([rng.uniform(-0.999, 3, 100_000), log_spread(1e-30, 1e30, 100_000)]), 2, 2),
+    "tanh": (fnp.tanh, np.tanh, around_zero(20.0), 4, 4),
+    "logistic": (fnets.nn.sigmoid, lambda x: 1 / (1 + np.exp(-x)), around_zero(80.0), 2.5, 2.5),
+    "softplus": (fnets.nn.softplus, lambda x: np.where(x > 0, x, 0) + np.log1p(np.exp(-np.abs(x))), around_zero(80.0), 2, 2),
+    "sin": (fnp.sin, np.sin, around_zero(1000.0), 1.5, 1.5),
+    "cos": (fnp.cos, np.cos, around_zero(1000.0), 1.5, 1.5),
+    "sqrt": (fnp.sqrt, np.sqrt, log_spread(1e-44, 3e38, 100_000), 0.5, 0.5),
+    "rsqrt": (lax.rsqrt, lambda x: 1 / np.sqrt(x), log_spread(1e-37, 3e38, 100_000), 2, 2),
+    "erf": (lax.erf, exact_erf, around_zero(5.0, 60_000), 4, None),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_ulp(name, dtype):
+    f, exact, x, *bounds = CASES[name]
+    bound = bounds[dtype == np.float64]
+    if bound is None:
+        pytest.skip("runs in NumPy")
+    x = x.astype(dtype)
+    with np.errstate(all="ignore"):
+        reference = exact(x.astype(np.float64 if dtype == np.float32 else np.longdouble))
+        error = ulps(native(f, x), reference)
+    worst = error.argmax()
+    assert error.max() <= bound, f"{error.max():.2f} ulp at {x[worst]!r}"
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_special_values(name, dtype):
+    f, exact, _, *bounds = CASES[name]
+    if bounds[dtype == np.float64] is None:
+        pytest.skip("runs in NumPy")
+    x = np.array(SPECIAL + (DOUBLES if dtype == np.float64 else []), dtype)
+    with np.errstate(all="ignore"):
+        got, want = native(f, x), exact(x.astype(np.float64 if dtype == np.float32 else np.longdouble))
+        np.testing.assert_array_equal(np.isnan(got), np.isnan(want))
+        error = ulps(got, want)
+    assert error.max() <= 4, f"{got} {want.astype(dtype)}"
+    np.testing.assert_array_equal(np.signbit(got)[got == 0], np.signbit(want)[got == 0])
+
+
+def test_large_angles_are_reduced():
+    x = np.array([1e5, 1e10, 3e30, -12345678.0, 0.5], np.float32)
+    for f, g in ((fnp.sin, np.sin), (fnp.cos, np.cos)):
+        assert ulps(native(f, x), g(x.astype(np.float64))).max() <= 1
+        y = np.array([1e7, 1e22, 1e300, 1.0])
+        np.testing.assert_allclose(native(f, y), g(y), rtol=1e-15)
+
+
+def test_power():
+    x, y = log_spread(1e-6, 1e6, 50_000).astype(np.float32), rng.uniform(-6, 6, 50_000).astype(np.float32)
+    assert ulps(native(fnp.power, x, y), x.astype(float) ** y.astype(float)).max() <= 1
+    values = np.array([0.0, -0.0, 1.0, -1.0, 2.0, -2.0, 0.5, np.inf, -np.inf, np.nan], np.float32)
+    a, b = (m.ravel() for m in np.meshgrid(values, np.append(values, [3.0, -3.0]).astype(np.float32)))
+    with np.errstate(all="ignore"):
+        np.testing.assert_array_equal(native(fnp.power, a, b), np.power(a, b))
+
+
+@pytest.mark.parametrize("y", [-7, -3, -1, 0, 1, 2, 3, 4, 5, 7, 13])
+def test_integer_powers(y):
+    x = rng.uniform(-3, 3, 1000).astype(np.float32)
+    got = native(lambda x: lax.integer_pow(x, y), x)
+    assert ulps(got, x.astype(float) ** y).max() <= 2
