@@ -1,10 +1,12 @@
 """Convolution in NumPy: kernels for dense correlations and their weight gradients. May import conv_blocks, conv_geometry.
 
-Four ways, chosen by shape:
+Several ways, chosen by shape:
 
     Patches     copy the windows of a block side by side (im2col), one matrix product; a pointwise convolution needs no copy
     Taps        one product for all taps at once, then shifted sums; for few outputs, where a product with patches would be a thin one
-    Shifts      shifted multiply-adds for one channel per group (depthwise); faster than a product with a banded (Toeplitz) matrix
+    Rows        for one channel per group (depthwise): a product for the taps of a row, shifted sums over rows; a product with a banded
+                (Toeplitz) matrix was slower
+    Shifts      shifted multiply-adds, where that does not apply: strides, integers
     mirrored    the weight gradient with x and ct in each other's place, when ct has fewer channels to copy
 
 Measured and left out: Winograd's F(2x2, 3x3), whose transforms cost more in NumPy passes than the multiplications that they save.
@@ -128,9 +130,10 @@ class Patches(Kernel):
 
 
 class _Row(NamedTuple):
-    """A block's input as rows of `length` elements, one view per tap from its own offset; and the strides of (g, n, *out) on an array of such rows."""
+    """A block's input as rows: a view at `offset`, moved by `shifts` bytes for the taps; and the strides of (g, n, *out) on an array of results."""
 
-    offsets: list[int]
+    offset: int
+    shifts: list[int]
     shape: Ints
     strides: Ints
     out_strides: Ints
@@ -148,6 +151,20 @@ def row_length(b: Block, space: Ints, itemsize: int) -> int:
     return sum([(n - 1) * s for n, s in zip(b.out, space)]) // itemsize + 1
 
 
+def sum_shifted(parts: np.ndarray, shifts: list[int]) -> np.ndarray:
+    """The sum of parts[:, :, r], each moved along the last axis by its shift in bytes; `shifts` begins with 0 and ends with the largest."""
+    steps = [s // parts.itemsize for s in shifts]
+    length = parts.shape[-1] - steps[-1]
+    total = _take("total", (*parts.shape[:2], *parts.shape[3:-1], length), parts.dtype)
+    if len(steps) == 1:
+        _copyto(total, parts[:, :, 0])
+        return total
+    _add(parts[:, :, 0, ..., :length], parts[:, :, 1, ..., steps[1] : steps[1] + length], total)
+    for r, step in enumerate(steps[2:], 2):
+        _add(total, parts[:, :, r, ..., step : step + length], total)
+    return total
+
+
 class Taps(Kernel):
     """Correlation by one product for all taps, (R O, C) @ (C, row), and a sum of its shifted parts. What falls between rows is dropped at the end."""
 
@@ -157,9 +174,10 @@ class Taps(Kernel):
     def view(self, b: Block, offset: int, strides: Ints, itemsize: int) -> _Row:
         sg, sn, sc, *space = strides
         length = row_length(b, space, itemsize)
-        rows = (b.groups, b.images, self.d.cout, length)
-        shape = (b.groups, b.images, self.d.cin, length + shifts_of(self.d, space)[-1] // itemsize)
-        return _Row([offset], shape, (sg, sn, sc, itemsize), (*contiguous_strides(rows, itemsize)[:3], *space))
+        shifts = shifts_of(self.d, space)
+        rows = contiguous_strides((b.groups, b.images, self.d.cout, length), itemsize)
+        shape = (b.groups, b.images, self.d.cin, length + shifts[-1] // itemsize)
+        return _Row(offset, shifts, shape, (sg, sn, sc, itemsize), (*rows[:3], *space))
 
     def run(self, x: np.ndarray, base: np.ndarray | None, w: np.ndarray, out: np.ndarray) -> None:
         d, blocks, dtype = self.d, self.blocks, x.dtype
@@ -171,43 +189,35 @@ class Taps(Kernel):
                 b = blocks[i]
                 buffer, v = reader.read(b)
                 row = v.shape[3]
-                shifts = [s // dtype.itemsize for s in shifts_of(d, v.out_strides[3:])]
-                length = row - shifts[-1]
                 product = _take("product", (b.groups, b.images, d.window * d.cout, row), dtype)
-                _matmul(weights[b.place[0]], _ndarray(v.shape, dtype, buffer, v.offsets[0], v.strides), product)
-                parts = product.reshape(b.groups, b.images, d.window, d.cout, row)
-                total = _take("total", (b.groups, b.images, d.cout, length), dtype)
-                _copyto(total, parts[:, :, 0, :, :length])
-                for r, shift in enumerate(shifts[1:], 1):
-                    _add(total, parts[:, :, r, :, shift : shift + length], total)
+                _matmul(weights[b.place[0]], _ndarray(v.shape, dtype, buffer, v.offset, v.strides), product)
+                total = sum_shifted(product.reshape(b.groups, b.images, d.window, d.cout, row), v.shifts)
                 out[b.place] = _ndarray((b.groups, b.images, d.cout, *b.out), dtype, total, 0, v.out_strides)
 
         self.share(len(blocks), body)
 
 
 class Rows(Kernel):
-    """Correlation of one channel with one, for unit strides: the taps along the last axis by a product, (R', S) @ (S, row), the others by shifted sums.
+    """Correlation of one channel with one: the taps along the last axis by a product, (R', S) @ (S, row), the others by shifted sums.
 
-    A middle way that reads memory less often than either patches or multiply-adds of single taps do.
+    That reads memory less often than patches or multiply-adds of single taps do.
     """
 
     def __init__(self, d: Dense, itemsize: int, memory: Memory | None):
         self.rest = d.window // d.taps[-1]
-        super().__init__(d, 2 * BLOCK_BYTES / itemsize / (d.taps[-1] + self.rest + 2) / 2, itemsize, memory)
+        super().__init__(d, BLOCK_BYTES / (itemsize * (d.taps[-1] + self.rest + 2)), itemsize, memory)
 
     def view(self, b: Block, offset: int, strides: Ints, itemsize: int) -> _Row:
         d = self.d
         sg, sn, _, *space = strides
-        length = row_length(b, space, itemsize)
-        images = b.images
+        length, images = row_length(b, space, itemsize), b.images
         if b.groups == 1:  # the images follow each other on one row
-            length += (b.images - 1) * sn // itemsize
-            images = 1
-        shifts = [shift // itemsize for shift in shifts_of(d, space)[:: d.taps[-1]]]
-        shape = (b.groups, images, d.taps[-1], length + shifts[-1])
+            length, images = length + (images - 1) * sn // itemsize, 1
+        shifts = shifts_of(d, space)[:: d.taps[-1]]
+        shape = (b.groups, images, d.taps[-1], length + shifts[-1] // itemsize)
         rows = contiguous_strides((b.groups, images, length), itemsize)
         out_strides = (rows[0], sn if b.groups == 1 else rows[1], *space)
-        return _Row([offset, *shifts], shape, (sg, sn, space[-1] * d.dilations[-1], itemsize), out_strides)
+        return _Row(offset, shifts, shape, (sg, sn, space[-1] * d.dilations[-1], itemsize), out_strides)
 
     def run(self, x: np.ndarray, base: np.ndarray | None, w: np.ndarray, out: np.ndarray) -> None:
         d, blocks, dtype = self.d, self.blocks, x.dtype
@@ -218,23 +228,18 @@ class Rows(Kernel):
             for i in indices:
                 b = blocks[i]
                 buffer, v = reader.read(b)
-                offset, *shifts = v.offsets
-                length = v.shape[3] - shifts[-1]
                 copies = _take("patches", v.shape, dtype)
-                _copyto(copies, _ndarray(v.shape, dtype, buffer, offset, v.strides))
+                _copyto(copies, _ndarray(v.shape, dtype, buffer, v.offset, v.strides))
                 product = _take("product", (*v.shape[:2], self.rest, v.shape[3]), dtype)
                 _matmul(weights[b.place[0]], copies, product)
-                total = _take("total", (*v.shape[:2], length), dtype)
-                _copyto(total, product[:, :, 0, :length])
-                for r, shift in enumerate(shifts[1:], 1):
-                    _add(total, product[:, :, r, shift : shift + length], total)
+                total = sum_shifted(product, v.shifts)
                 out[b.place][:, :, 0] = _ndarray((b.groups, b.images, *b.out), dtype, total, 0, v.out_strides)
 
         self.share(len(blocks), body)
 
 
 class Shifts(Kernel):
-    """Correlation of one channel with one: a sum of shifted multiples of the row, or of strided views where the strides are not 1."""
+    """Correlation of one channel with one: a sum of multiples of strided views, which are shifted rows where the strides are 1."""
 
     def __init__(self, d: Dense, itemsize: int, memory: Memory | None):
         super().__init__(d, _FLAT_ELEMENTS, itemsize, memory)
@@ -242,17 +247,17 @@ class Shifts(Kernel):
     def view(self, b: Block, offset: int, strides: Ints, itemsize: int) -> _Row:
         d = self.d
         sg, sn, _, *space = strides
-        offsets = [offset + shift for shift in shifts_of(d, space)]
+        shifts = shifts_of(d, space)
         if not d.unit:
             shape = (b.groups, b.images, *b.out)
             steps = [s * e for s, e in zip(space, d.strides)]
-            return _Row(offsets, shape, (sg, sn, *steps), contiguous_strides(shape, itemsize))
+            return _Row(offset, shifts, shape, (sg, sn, *steps), contiguous_strides(shape, itemsize))
         length = row_length(b, space, itemsize)
         if b.groups == 1:  # the images follow each other on one row
             length += (b.images - 1) * sn // itemsize
-            return _Row(offsets, (length,), (itemsize,), (length * itemsize, sn, *space))
+            return _Row(offset, shifts, (length,), (itemsize,), (length * itemsize, sn, *space))
         rows = contiguous_strides((b.groups, b.images, length), itemsize)
-        return _Row(offsets, (b.groups, b.images, length), (sg, sn, itemsize), (*rows[:2], *space))
+        return _Row(offset, shifts, (b.groups, b.images, length), (sg, sn, itemsize), (*rows[:2], *space))
 
     def run(self, x: np.ndarray, base: np.ndarray | None, w: np.ndarray, out: np.ndarray) -> None:
         d, blocks, dtype = self.d, self.blocks, x.dtype
@@ -269,8 +274,8 @@ class Shifts(Kernel):
                     factors[0] if total.ndim == 1 else factors.T.reshape(d.window, b.groups, *(1,) * (total.ndim - 1))
                 )
                 target = total
-                for offset, factor in zip(v.offsets, factors):
-                    _multiply(_ndarray(v.shape, dtype, buffer, offset, v.strides), factor, target)
+                for shift, factor in zip(v.shifts, factors):
+                    _multiply(_ndarray(v.shape, dtype, buffer, v.offset + shift, v.strides), factor, target)
                     if target is product:
                         _add(total, product, total)
                     target = product
@@ -403,8 +408,8 @@ class WeightShifts(Shifts):
                 row.fill(0)  # what lies between the rows of ct must not count
                 _ndarray((b.groups, b.images, *b.out), dtype, row, 0, v.out_strides)[...] = ct[b.place][:, :, 0]
                 target = partial[lanes[i].slot, lanes[i].groups]
-                for k, offset in enumerate(v.offsets):
-                    view = _ndarray(v.shape, dtype, buffer, offset, v.strides)
+                for k, shift in enumerate(v.shifts):
+                    view = _ndarray(v.shape, dtype, buffer, v.offset + shift, v.strides)
                     target[:, k] = view.dot(row) if row.ndim == 1 else _add.reduce(np.vecdot(view, row), 1)
 
         self.share(len(lanes), body)
@@ -426,13 +431,15 @@ def _one_channel(d: Dense) -> bool:
     return d.cin == 1 and d.cout == 1 and d.rank > 0 and d.groups * d.batch * d.positions >= _FLAT_LEAST
 
 
-def correlation(d: Dense, itemsize: int, memory: Memory | None, last: bool, whole: bool) -> Any:
+def correlation(d: Dense, dtype: np.dtype, memory: Memory | None, last: bool, whole: bool) -> Any:
     """The kernel for out = correlation of x and w.
 
     memory: where x lies when it is contiguous. last: x and the output are channels last. whole: the kernel fills all of the output.
     """
+    itemsize = dtype.itemsize
     if _one_channel(d):
-        return Shifts(d, itemsize, memory)
+        by_rows = d.unit and d.taps[-1] > 1 and dtype.kind in "fc"  # BLAS has no integers
+        return (Rows if by_rows else Shifts)(d, itemsize, memory)
     most, ratio = (
         (16, 4) if whole else (32, 2)
     )  # parts of a dilated problem have few taps each, so their patches are thin too

@@ -111,8 +111,8 @@ class _Plan(NamedTuple):
     kernels: list[Any]
 
 
-def _correlations(steps: list[Step], itemsize: int, memory: Memory, last: bool) -> _Plan:
-    kernels = [correlation(s.dense, itemsize, memory, last, s.place is None) if s.dense.flops else None for s in steps]
+def _correlations(steps: list[Step], dtype: np.dtype, memory: Memory, last: bool) -> _Plan:
+    kernels = [correlation(s.dense, dtype, memory, last, s.place is None) if s.dense.flops else None for s in steps]
     return _Plan(steps, kernels)
 
 
@@ -131,11 +131,11 @@ def forward(geo: Geometry, x: np.ndarray, w: np.ndarray) -> np.ndarray:
     if _is_half(dtype):
         return forward(geo, x.astype(_single), w.astype(_single)).astype(dtype)
     last = _is_last(x) and not geo.mixed
-    key = ("y", dtype.itemsize, last)
+    key = ("y", dtype, last)
     plan = geo.plans.get(key)
     if plan is None:
         memory = _x_memory(geo, dtype.itemsize, last)
-        plan = geo.plans[key] = _correlations(geo.forward(), dtype.itemsize, memory, last)
+        plan = geo.plans[key] = _correlations(geo.forward(), dtype, memory, last)
     parts = _split(x, geo)
     base = parts if geo.mixed else _base(x, last)
     y = _new(geo.y_shape, dtype, last)
@@ -149,11 +149,11 @@ def input_gradient(geo: Geometry, ct: np.ndarray, w: np.ndarray) -> np.ndarray:
     if _is_half(dtype):
         return input_gradient(geo, ct.astype(_single), w.astype(_single)).astype(dtype)
     last = _is_last(ct) and not geo.mixed
-    key = ("x", dtype.itemsize, last)
+    key = ("x", dtype, last)
     plan = geo.plans.get(key)
     if plan is None:
         memory = _y_memory(geo, dtype.itemsize, last)
-        plan = geo.plans[key] = _correlations(geo.backward(), dtype.itemsize, memory, last)
+        plan = geo.plans[key] = _correlations(geo.backward(), dtype, memory, last)
     base, w = _base(ct, last), _mirrored(_split_w(w, geo))
     if geo.mixed:
         out = np.empty((geo.groups, geo.batch, geo.cin, *geo.space), dtype)
