@@ -22,13 +22,15 @@ from tests.backends.test_random_programs import arguments, programs, run
 pytest.importorskip("llvmlite")
 
 rng = np.random.default_rng(0)
+PHASES = (hypothesis.Phase.explicit, hypothesis.Phase.generate)  # every example compiles: shrinking would take minutes
 NATIVE = set(operations.RULES) | regions.REDUCTIONS
 # where the two differ by more than a couple of ulp, relative to the result: sums are added up in another order
 TOLERANCE = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 2e-15}
 
 
 @pytest.fixture(autouse=True)
-def no_silent_fallback():
+def no_silent_fallback(monkeypatch):
+    monkeypatch.setenv("FNETS_CACHE", "0")
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message=r"\[llvm\]")
         yield
@@ -40,12 +42,12 @@ def report(f, *args):
 
 def same(got, want, tolerance: float | None = None) -> None:
     for a, b in zip(fnets.tree.leaves(got), fnets.tree.leaves(want), strict=True):
-        assert type(a) is type(b)
+        assert isinstance(a, (np.ndarray, np.generic)) == isinstance(b, (np.ndarray, np.generic))
         a, b = np.asarray(a), np.asarray(b)
         assert a.dtype == b.dtype and a.shape == b.shape
         if a.dtype in TOLERANCE:
             tol = TOLERANCE[a.dtype] if tolerance is None else tolerance
-            scale = np.abs(b[np.isfinite(b)]).max(initial=0.0)
+            scale = np.abs(b[np.isfinite(b)]).max(initial=1.0)
             np.testing.assert_allclose(a, b, rtol=tol, atol=tol * scale)
         else:
             np.testing.assert_array_equal(a, b)
@@ -90,7 +92,7 @@ def operations_left_to_numpy(s: Sample) -> set[str]:
     out = {"broadcast_to", "and", "or", "xor"} - NATIVE | {"broadcast_to"}
     if s.name in ("int8", "weak", "empty", "int") or s.prim.name == "convert_element_type":
         out.add(s.prim.name)
-    if s.prim.name in regions.REDUCTIONS and s.params["axes"] == (0, 2):
+    if s.prim.name in regions.REDUCTIONS and s.params["axes"] in ((0, 2), (1,)) and np.ndim(s.args[0]) == 3:
         out.add(s.prim.name)
     return out
 
@@ -98,14 +100,14 @@ def operations_left_to_numpy(s: Sample) -> set[str]:
 # ------------------------------------------------------------------ programs
 
 
-@hypothesis.settings(max_examples=60, deadline=None)
+@hypothesis.settings(max_examples=40, deadline=None, phases=PHASES)
 @hypothesis.given(programs(), st.integers(0, 9), st.sampled_from([np.float32, np.float64]))
 def test_random_programs(program, seed, dtype):
     x, y = arguments(seed, dtype)
     check(lambda x, y: run(program, x, y), x, y, tolerance=1e-4 if dtype == np.float32 else 1e-11)
 
 
-@hypothesis.settings(max_examples=25, deadline=None)
+@hypothesis.settings(max_examples=15, deadline=None, phases=PHASES)
 @hypothesis.given(programs(), st.integers(0, 9))
 def test_random_gradients(program, seed):
     loss = lambda x, y: sum(fnp.sum(fnp.tanh(o)) for o in run(program, x, y))  # noqa: E731
@@ -190,7 +192,15 @@ def test_arguments_of_any_layout():
     f = lambda x, y: (fnp.tanh(x) * y + 1, fnp.sum(x * y, -1))  # noqa: E731
     jitted, plain = fnets.jit(f, backend="llvm"), fnets.jit(f, backend="numpy")
     unaligned = np.frombuffer(b"x" + base.tobytes(), np.float32, offset=1).reshape(20, 30)
-    views = [base, base[::-1], base[:, ::-1], np.asfortranarray(base), base.T.copy().T, unaligned, np.broadcast_to(base[0], (20, 30))]
+    views = [
+        base,
+        base[::-1],
+        base[:, ::-1],
+        np.asfortranarray(base),
+        base.T.copy().T,
+        unaligned,
+        np.broadcast_to(base[0], (20, 30)),
+    ]
     views += [np.repeat(base, 2, 1)[:, ::2]]
     for x in views:
         for y in views:
@@ -205,7 +215,9 @@ def test_nothing_is_empty():
 
 def test_results_are_owned():
     x = rng.standard_normal((8, 8)).astype(np.float32)
-    out = fnets.jit(lambda x: (x * 1, fnp.tanh(x), fnp.tanh(x) + 1, (fnp.tanh(x) + 1).reshape(64), x), backend="llvm")(x)
+    out = fnets.jit(lambda x: (x * 1, fnp.tanh(x), fnp.tanh(x) + 1, (fnp.tanh(x) + 1).reshape(64), x), backend="llvm")(
+        x
+    )
     for i, a in enumerate(out):
         assert a.flags.writeable and not np.shares_memory(a, x)
         assert not any(np.shares_memory(a, b) for b in out[:i])
@@ -238,7 +250,8 @@ def test_no_references_leak():
         out = jitted(x)
     assert sys.getrefcount(x) == before[0]
     assert sys.getrefcount(()) - before[2] < 100 and sys.getrefcount(None) - before[1] < 100
-    assert sys.getrefcount(out[0]) == 2
+    count = sys.getrefcount(out[0])
+    assert count == 2
 
 
 # ------------------------------------------------------------------ threads, processes
@@ -274,7 +287,9 @@ def test_the_tutorial_step():
 
 
 def test_importing_fnets_does_not_import_llvmlite():
-    code = "import fnets, sys; assert 'llvmlite' not in sys.modules and 'fnets.backends.llvm.program' not in sys.modules"
+    code = (
+        "import fnets, sys; assert 'llvmlite' not in sys.modules and 'fnets.backends.llvm.program' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -5,6 +5,7 @@ Nothing here runs before the backend is used for the first time; `host()` import
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import importlib
@@ -43,10 +44,8 @@ def host() -> Host:
         version = importlib.import_module("llvmlite").__version__
     except Exception as error:
         raise Unavailable(f"llvmlite cannot be imported ({error}); install it with: pip install 'fnets[jit]'") from None
-    try:
+    with contextlib.suppress(Exception):  # recent versions initialise themselves, and say so
         binding.initialize()
-    except Exception:  # recent versions initialise themselves, and say so
-        pass
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
     features = binding.get_host_cpu_features()

@@ -25,7 +25,12 @@ _FASTCALL = 0x80  # METH_FASTCALL
 
 
 class _MethodDef(ctypes.Structure):
-    _fields_ = (("name", ctypes.c_char_p), ("function", ctypes.c_void_p), ("flags", ctypes.c_int), ("doc", ctypes.c_char_p))
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("function", ctypes.c_void_p),
+        ("flags", ctypes.c_int),
+        ("doc", ctypes.c_char_p),
+    )
 
 
 _new_function = ctypes.pythonapi.PyCFunction_NewEx
@@ -65,7 +70,9 @@ def _entry(name: str, region: Region, writers: list[NestWriter], head: int) -> F
         contiguous = f.op(f"trunc i32 {common} to i1")
         f.do(f"br i1 {contiguous}, label %run, label %retry")
         f.label("retry")
-        f.do(f"ret ptr {f.call('ptr', 'PyObject_Vectorcall', ('ptr', '%self'), ('ptr', '%args'), ('i64', '%count'), ('ptr', 'null'))}")
+        f.do(
+            f"ret ptr {f.call('ptr', 'PyObject_Vectorcall', ('ptr', '%self'), ('ptr', '%args'), ('i64', '%count'), ('ptr', 'null'))}"
+        )
         f.label("run")
     array_type = f.op(f"load ptr, ptr {f.address(objects[-1], head - 8, 1)}")  # the last operand is always an array
     data = {}
@@ -75,7 +82,9 @@ def _entry(name: str, region: Region, writers: list[NestWriter], head: int) -> F
             data[v] = own
             continue
         pointer = f.op(f"load ptr, ptr {own}")
-        if is_scalar(v) and v not in region.outputs:  # an array without axes, or a NumPy scalar, which holds its value itself
+        if (
+            is_scalar(v) and v not in region.outputs
+        ):  # an array without axes, or a NumPy scalar, which holds its value itself
             kind = f.op(f"load ptr, ptr {f.address(o, head - 8, 1)}")
             is_array = f.op(f"icmp eq ptr {kind}, {array_type}")
             pointer = f.op(f"select i1 {is_array}, ptr {pointer}, ptr {own}")
@@ -122,7 +131,9 @@ def module_text(regions: list[Region]) -> str:
         functions.append(_entry(f"entry{k}", region, writers, h.head))
     declarations = set().union(*[f.declarations for f in functions])
     helpers = {name: text for f in functions for name, text in f.helpers.items()}
-    return "\n".join([*sorted(declarations), *[helpers[n] for n in sorted(helpers)], *[f.text() for f in functions], ATTRIBUTES, ""])
+    return "\n".join(
+        [*sorted(declarations), *[helpers[n] for n in sorted(helpers)], *[f.text() for f in functions], ATTRIBUTES, ""]
+    )
 
 
 def load(text: str) -> Loaded:
@@ -167,9 +178,7 @@ def as_equation(region: Region, loaded: Loaded, name: str) -> Eqn:
 
 def _lower(cg: Any, e: Eqn, args: list[str], out: str | None) -> str:
     kernel = e.params["kernel"]
-    operands = [
-        f"float({a})" if v.aval.weak_type and v.aval.dtype.kind != "f" else a for v, a in zip(e.invars, args)
-    ]
+    operands = [f"float({a})" if v.aval.weak_type and v.aval.dtype.kind != "f" else a for v, a in zip(e.invars, args)]
     empty = cg.const(np.empty, "empty")
     results = [f"{empty}({v.aval.shape}, {cg.const(v.aval.dtype, 'dtype')})" for v in e.outvars]
     call = f"{cg.const(kernel.entry, 'native')}({', '.join([*operands, *results])})"

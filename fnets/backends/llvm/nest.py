@@ -275,7 +275,9 @@ class NestWriter:
         for e in here:
             self._prepare(e)
         sums = [e for e in here if levels[e.outvars[0]] == "to_row"]
-        keeps = [v for e in here if levels[v := e.outvars[0]] == "full" and self._needed_later(v) and not self._is_cheap(v)]
+        keeps = [
+            v for e in here if levels[v := e.outvars[0]] == "full" and self._needed_later(v) and not self._is_cheap(v)
+        ]
         for v in keeps:
             if v not in self.scratch and v not in self.stored:
                 self.scratch[v] = self.f.allocate(self.columns * (1 if v.aval.dtype == BOOL else v.aval.dtype.itemsize))
@@ -372,7 +374,9 @@ class NestWriter:
             for start in (0, n):
                 picks = ", ".join(f"i32 {start + i}" for i in range(n))
                 part = self.f.op(f"shufflevector {t} {x}, {t} poison, <{n} x i32> <{picks}>")
-                halves.append(part if n > 1 else self.f.op(f"extractelement <1 x {Lanes(self.f, 1).type(dtype)}> {part}, i32 0"))
+                halves.append(
+                    part if n > 1 else self.f.op(f"extractelement <1 x {Lanes(self.f, 1).type(dtype)}> {part}, i32 0")
+                )
             x = _COMBINE[e.prim.name](Lanes(self.f, n), *halves, dtype)
         return x
 
@@ -387,8 +391,14 @@ class NestWriter:
             dtype = out.aval.dtype
             if level == "full":
                 made[out] = self._full(v, e, at, made, loads)
-                for pointer in [self.pointer[out]] if out in self.stored else [self.scratch[out]] if out in self.scratch else []:
-                    base = pointer if out not in self.stored else self._base(pointer, self._result_strides(out)[0], dtype.itemsize)
+                for pointer in (
+                    [self.pointer[out]] if out in self.stored else [self.scratch[out]] if out in self.scratch else []
+                ):
+                    base = (
+                        pointer
+                        if out not in self.stored
+                        else self._base(pointer, self._result_strides(out)[0], dtype.itemsize)
+                    )
                     stores.append((made[out], self.f.address(base, at, dtype.itemsize), dtype))
                 continue
             x, from_ = self._operand(v, e.invars[0], e, at, made, loads)

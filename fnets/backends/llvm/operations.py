@@ -211,10 +211,36 @@ RULES: dict[str, Rule] = {
     **{n: _unary(getattr(vmath, n)) for n in ("sqrt", "rsqrt", "erf", "sin", "cos")},
 }
 
-HEAVY = {"exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "tanh", "logistic", "softplus", "erf", "sin", "cos", "pow"}
+HEAVY = {
+    "exp",
+    "exp2",
+    "expm1",
+    "log",
+    "log2",
+    "log10",
+    "log1p",
+    "tanh",
+    "logistic",
+    "softplus",
+    "erf",
+    "sin",
+    "cos",
+    "pow",
+}
 _SINGLE_ONLY = {"exp2", "log2", "log10", "erf", "pow"}
 _FLOAT_ONLY = HEAVY | {"div", "reciprocal", "sqrt", "rsqrt", "copysign", "is_nan", "is_finite", "is_inf"}
-_LIKE_RESULT = {"rsqrt", "logistic", "relu", "softplus", "erf", "integer_pow", "clamp", "stop_gradient", "broadcast_to", "select"}
+_LIKE_RESULT = {
+    "rsqrt",
+    "logistic",
+    "relu",
+    "softplus",
+    "erf",
+    "integer_pow",
+    "clamp",
+    "stop_gradient",
+    "broadcast_to",
+    "select",
+}
 
 
 def operand_dtypes(e: Eqn) -> list[np.dtype] | None:

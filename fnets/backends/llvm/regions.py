@@ -94,7 +94,14 @@ def is_native(e: Eqn) -> bool:
         axes, n = e.params["axes"], x.ndim
         ends = axes == tuple(range(n - len(axes), n)) or axes == tuple(range(len(axes)))
         logic = e.prim.name not in ("reduce_and", "reduce_or", "reduce_xor") or x.dtype.kind in "biu"
-        return bool(axes) and ends and logic and is_supported(out.dtype) and not x.weak_type and converts(x.dtype, out.dtype)
+        return (
+            bool(axes)
+            and ends
+            and logic
+            and is_supported(out.dtype)
+            and not x.weak_type
+            and converts(x.dtype, out.dtype)
+        )
     return e.prim.kind == "elementwise" and e.prim.name != "broadcast_to" and operand_dtypes(e) is not None
 
 
@@ -148,7 +155,11 @@ class Nest:
                 return "to_row" if fits else None
             return "to_column" if self.trailing is None or k <= n - self.trailing else None
         out = e.outvars[0].aval.shape
-        if self.trailing is not None and out != self.domain and out in (self.rows(), self.rows() + (1,) * self.trailing):
+        if (
+            self.trailing is not None
+            and out != self.domain
+            and out in (self.rows(), self.rows() + (1,) * self.trailing)
+        ):
             return "row" if all([self.padded_row(v.aval.shape) is not None for v in e.invars]) else None
         if out != self.domain:
             return None
@@ -175,7 +186,9 @@ def nests(eqns: list[Eqn], reads: Reads) -> list[Nest]:
         parents = {maker[s] for v in e.invars if (s := reads.source(v)) in maker}
         node = level = None
         for i in range(len(found) - 1, max(-1, len(found) - 1 - _RECENT), -1):
-            level = found[i].place(e) if _may_read(found[i], i, e, maker, reads) and graph.may_join(i, parents) else None
+            level = (
+                found[i].place(e) if _may_read(found[i], i, e, maker, reads) and graph.may_join(i, parents) else None
+            )
             if level is not None:
                 node = i
                 break
@@ -230,16 +243,11 @@ class Region:
         self.nests = nests(eqns, reads)
         made = {e.outvars[0]: n for n in self.nests for e in n.eqns}
         self.inputs: list[Var] = list(
-            dict.fromkeys(
-                [
-                    s
-                    for e in eqns
-                    for v in e.invars
-                    if type(s := reads.source(v)) is Var and s not in made
-                ]
-            )
+            dict.fromkeys([s for e in eqns for v in e.invars if type(s := reads.source(v)) is Var and s not in made])
         )
-        crossing = {s for n in self.nests for e in n.eqns for v in e.invars if made.get(s := reads.source(v), n) is not n}
+        crossing = {
+            s for n in self.nests for e in n.eqns for v in e.invars if made.get(s := reads.source(v), n) is not n
+        }
         self.outputs: list[Var] = [v for v in made if used_outside(v) or v in crossing]
 
     @property
@@ -291,7 +299,11 @@ def schedule(jaxpr: Jaxpr) -> list[Eqn | Region]:
 
 def _regions(jaxpr: Jaxpr, groups: list[tuple[list[Eqn], bool]], reads: Reads) -> list[Eqn | Region]:
     """The groups in order, native ones as regions, without reshapes that nobody reads any more."""
-    nodes = [item for group, runs_here in groups for item in ([(group, True)] if runs_here else [([e], False) for e in group])]
+    nodes = [
+        item
+        for group, runs_here in groups
+        for item in ([(group, True)] if runs_here else [([e], False) for e in group])
+    ]
     maker = {v: i for i, (group, _) in enumerate(nodes) for e in group for v in e.outvars}
     position = {e: i for i, e in enumerate(jaxpr.eqns)}
     needs: list[set[int]] = []
