@@ -8,6 +8,7 @@ import pytest
 import fnets
 import fnets.numpy as fnp
 from fnets import lax
+from fnets.backends.passes import optimise
 
 rng = np.random.default_rng(0)
 W = rng.standard_normal((3, 3)) * 0.4
@@ -263,7 +264,7 @@ def test_fori_loop():
         (lambda: lax.scan(lambda c, x: (c, x), 0.0, 1.0), ["scan", "scalar"]),
         (lambda: lax.while_loop(lambda x: x, lambda x: x, 1.0), ["while_loop", "boolean"]),
         (lambda: lax.while_loop(lambda x: x > 0, lambda x: (x, x), np.float32(1)), ["while_loop", "structure"]),
-        (lambda: lax.fori_loop(0.0, 3, lambda i, x: x, 1.0), ["fori_loop", "integer"]),
+        (lambda: lax.fori_loop(1j, 3, lambda i, x: x, 1.0), ["fori_loop", "integer"]),
         (lambda: fnets.jit(lambda p: lax.cond(p, lambda: 1.0, lambda: (1.0, 2.0)))(True), ["cond", "structure"]),
         (
             lambda: fnets.jit(lambda p: lax.cond(p, lambda: np.zeros(2), lambda: np.zeros(3)))(True),
@@ -343,3 +344,136 @@ def test_effects_of_a_linearized_function_happen_once():
         value, push = fnets.linearize(g, 3.0)
         assert (value, push(1.0), push(2.0)) == (9.0, 6.0, 12.0)
     assert seen == [3.0, 3.0]
+
+
+# ------------------------------------------------------------------ what JAX's users expect of loops and branches
+
+
+def test_what_is_handed_on_is_not_carried():
+    def by_scan(x, w):
+        return lax.scan(lambda c, e: ((c[0] * c[1] + e, c[1]), None), (x, w), np.arange(3.0))[0]
+
+    eqn = next(e for e in fnets.make_jaxpr(by_scan)(1.0, 2.0).eqns if e.prim.name == "scan")
+    assert (eqn.params["num_carry"], eqn.params["num_consts"]) == (1, 1)
+    w = np.array(2.0)
+    out = fnets.vmap(by_scan, (0, None), (0, None))(np.ones(2), w)
+    np.testing.assert_allclose(out[0], [12.0, 12.0])
+    assert out[1] == 2.0 and not np.may_share_memory(by_scan(np.array(1.0), w)[1], w)
+    assert fnets.grad(lambda w: by_scan(1.0, w)[0])(2.0) == 13.0
+
+    def by_while(w, x, n):
+        done = lambda s: s[0] < n  # noqa: E731
+        return lax.while_loop(done, lambda s: (s[0] + 1, s[1] * s[2], s[2]), (0, x, w))[1:]
+
+    got = fnets.vmap(by_while, (None, 0, 0), (0, None))(w, np.ones(3), np.arange(3))
+    np.testing.assert_allclose(got[0], [1.0, 2.0, 4.0])
+    np.testing.assert_allclose(fnets.jit(fnets.grad(lambda w: by_while(w, 1.0, 3)[0]))(2.0), 12.0)
+
+    def by_cond(x, y):
+        return lax.cond(x < 1, lambda x, y: (2 * x, y), lambda x, y: (3 * x, y), x, y)
+
+    got = fnets.vmap(by_cond, (0, None), (0, None))(np.arange(3.0), np.array(5.0))
+    np.testing.assert_allclose(got[0], [0.0, 3.0, 6.0])
+    assert got[1] == 5.0
+
+
+def test_lanes_that_stopped_or_went_another_way_give_no_nan():
+    def f(x):
+        return lax.cond(x < 1e-3, lambda x: 0.0 * x, fnp.sqrt, x)
+
+    for g in (fnets.grad(lambda x: fnp.sum(fnets.vmap(f)(x))), fnets.vmap(fnets.grad(f))):
+        for t in (g, fnets.jit(g)):
+            with np.errstate(all="ignore"):
+                np.testing.assert_allclose(t(np.array([0.0, 4.0])), [0.0, 0.25])
+
+    def until_zero(x):
+        return lax.while_loop(lambda c: c[0] > 0, lambda c: (c[0] - 1, c[1] * fnp.sqrt(c[0])), (x, x))[1]
+
+    with np.errstate(all="ignore"):
+        got = fnets.grad(lambda x: fnp.sum(fnets.vmap(until_zero)(x)))(np.array([1.0, 3.0]))
+    np.testing.assert_allclose(got, [fnets.grad(until_zero)(1.0), fnets.grad(until_zero)(3.0)])
+    # the guards cost nothing where no derivative is taken
+    program = optimise(fnets.make_jaxpr(fnets.vmap(f))(np.ones(3)))
+    assert [e.prim.name for e in program.eqns].count("select") == 1
+
+
+def test_python_numbers_take_the_type_of_the_other_branch():
+    f = fnets.jit(lambda p, x: lax.cond(p, lambda: 0.5, lambda: x))
+    assert f(True, np.float64(2.0)).dtype == np.float64
+    assert f(True, np.float32(2.0)).dtype == np.float32
+    assert fnets.jit(lambda p: lax.cond(p, lambda: 1, lambda: 2.5))(True).dtype == np.float32
+    with pytest.raises(TypeError, match="i32"):
+        f(True, np.int32(2))
+    with pytest.raises(TypeError, match="types"):
+        lax.while_loop(lambda c: True, lambda c: (True, True), (np.bool_(True), np.float32(0)))
+
+
+def test_the_initial_carry_is_not_written_to():
+    start = np.array([1.0])
+
+    def body(c):
+        c += 1  # in place, on what the loop handed over
+        return c
+
+    np.testing.assert_array_equal(lax.while_loop(lambda c: c[0] < 3, body, start), [3.0])
+    np.testing.assert_array_equal(start, [1.0])
+
+
+def test_disabled_jit_runs_python():
+    seen = []
+
+    def body(c, x):
+        seen.append(type(c))
+        return c + x, (c, 2 * x)
+
+    xs = np.arange(3.0)
+    expected = lax.scan(body, 0.0, xs, reverse=True)
+    with fnets.disable_jit():
+        seen.clear()
+        got = lax.scan(body, 0.0, xs, reverse=True)
+        assert len(seen) == 3 and fnets.core.Tracer not in seen
+        assert fnets.grad(lambda x: lax.scan(body, x, xs)[0])(1.0) == 1.0
+        with pytest.raises(ValueError, match="length 0"):
+            lax.scan(body, 0.0, xs[:0])
+    for a, b in zip(fnets.tree.leaves(got), fnets.tree.leaves(expected)):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    "call,error,words",
+    [
+        (lambda: fnets.jit(lambda n: lax.scan(lambda c, _: (c, c), 1.0, None, n))(3), "Concretization", "length"),
+        (
+            lambda: fnets.jit(lambda n: lax.scan(lambda c, _: (c, c), 1.0, None, 3, unroll=n))(3),
+            "Concretization",
+            "unroll",
+        ),
+        (lambda: lax.scan(lambda c, _: (c, c), 1.0, None, 3, unroll=-1), "Argument", "unroll"),
+        (lambda: fnets.jit(lambda n: lax.fori_loop(0, n, lambda i, c: c, 1.0, unroll=3))(3), "Argument", "unroll"),
+    ],
+)
+def test_loop_options(call, error, words):
+    with pytest.raises((TypeError, ValueError), match=words) as caught:
+        call()
+    assert type(caught.value).__name__.startswith(error)
+
+
+def test_fori_loop_bounds():
+    dtypes = []
+    lax.fori_loop(np.int16(0), 3, lambda i, c: dtypes.append(i.dtype) or c, 0.0, unroll=2)
+    assert dtypes[0] == np.int16
+    assert lax.fori_loop(1.0, 3.5, lambda i, c: c + i, 0.0) == 6.0
+    assert fnets.grad(lambda x: lax.fori_loop(x, x + 2.0, lambda i, c: c * 2.0, x))(1.0) == 4.0
+
+
+def test_checked_parameters_of_loops():
+    def fresh():
+        jaxpr = fnets.make_jaxpr(lambda c, xs: lax.scan(lambda c, x: (c + x[0], c), c, xs))(1.0, np.ones((3, 2)))
+        return jaxpr, next(e for e in jaxpr.eqns if e.prim.name == "scan")
+
+    fnets.core.check_jaxpr(fresh()[0])
+    for name, value in (("reverse", 4), ("num_consts", -3), ("length", 5), ("num_carry", 0), ("jaxpr", 1)):
+        jaxpr, eqn = fresh()
+        eqn.params[name] = value
+        with pytest.raises(fnets.core.JaxprTypeError, match="scan"):
+            fnets.core.check_jaxpr(jaxpr)

@@ -19,12 +19,13 @@ from fnets.control.operands import (
     choose,
     concrete,
     flatten_arguments,
+    made_strong,
     stage_user,
 )
-from fnets.core.avals import ShapedArray, is_float
+from fnets.core.avals import ShapedArray, is_float, strong_dtype
 from fnets.core.ir import Jaxpr, Var, eval_jaxpr
 from fnets.core.primitive import Primitive
-from fnets.core.trace import Tracer, dtype_of, shape_of, typeof
+from fnets.core.trace import Tracer, dtype_of, is_weak, shape_of, typeof
 from fnets.errors import ArgumentError, ShapeError
 from fnets.primitives.base import convert, move_dim, zeros_of
 from fnets.primitives.elementwise import clamp, eq, ne
@@ -200,7 +201,7 @@ def _with_all_consts(staged: Sequence[Staged]) -> tuple[list[Jaxpr], list]:
 def _run(op: str, index: Any, branches: Sequence[Callable], operands: Sequence[Any]) -> Any:
     leaves, spec = flatten_arguments(op, tuple(operands))
     avals = [typeof(x) for x in leaves]
-    staged = [stage_user(op, f, spec, avals) for f in branches]
+    staged = [stage_user(op, f, spec, avals, None) for f in branches]
     first = staged[0]
     for f, s in zip(branches[1:], staged[1:]):
         names = (name_of(branches[0]), name_of(f))
@@ -212,6 +213,8 @@ def _run(op: str, index: Any, branches: Sequence[Callable], operands: Sequence[A
             names,
             "All branches must return the same structure.",
         )
+    staged = _without_weak_results(staged)
+    first = staged[0]
     for f, s in zip(branches[1:], staged[1:]):
         names = (name_of(branches[0]), name_of(f))
         check_same_types(
@@ -237,6 +240,30 @@ def _common_operand(jaxprs: Sequence[Jaxpr], k: int) -> int | None:
     """The number of the operand that every branch returns as its result k, None if there is none."""
     found = {next((i for i, v in enumerate(j.invars) if v is j.outvars[k]), None) for j in jaxprs}
     return found.pop() if len(found) == 1 else None
+
+
+def _without_weak_results(staged: Sequence[Staged]) -> list[Staged]:
+    """Results that are Python numbers become arrays, of the type that the other branches give where they can."""
+    wanted = [_joined(column) for column in zip(*[s.out_avals for s in staged])]
+    out = []
+    for s in staged:
+        if any([a.weak_type for a in s.out_avals]):
+
+            def body(*xs: Any, jaxpr: Jaxpr = s.jaxpr) -> list:
+                return [made_strong(o, w) if is_weak(o) else o for o, w in zip(eval_jaxpr(jaxpr, xs), wanted)]
+
+            s = Staged(stage(body, s.jaxpr.in_avals), s.consts, s.out_spec)
+        out.append(s)
+    return out
+
+
+def _joined(avals: Sequence[ShapedArray]) -> ShapedArray:
+    """The type that the weak ones among the results of the branches take."""
+    strong = [a for a in avals if not a.weak_type]
+    if strong:
+        return strong[0].update(shape=())
+    widest = max(avals, key=lambda a: "biufc".index(a.dtype.kind))
+    return ShapedArray((), strong_dtype(widest))
 
 
 def cond(

@@ -43,11 +43,12 @@ def flatten_arguments(op: str, args: Any) -> tuple[list, Any]:
 
 
 def stage_user(
-    op: str, fun: Callable, spec: Any, avals: Sequence[ShapedArray], wanted: Sequence[ShapedArray] = ()
+    op: str, fun: Callable, spec: Any, avals: Sequence[ShapedArray], wanted: Sequence[ShapedArray] | None = ()
 ) -> Staged:
     """Stage `fun(*args)` where `spec` is the structure of the tuple of arguments.
 
-    Results computed from Python scalars alone become arrays: of the types `wanted`, as far as those go, else of the default types.
+    Results computed from Python scalars alone become arrays: of the types `wanted`, as far as those go, else of the default types. With
+    `wanted` None they stay weak.
     """
     out_spec = None
 
@@ -56,18 +57,26 @@ def stage_user(
         out = fun(*tree.unflatten_spec(spec, xs))
         outs, out_spec = tree.flatten_spec(out)
         check_data(op, outs, lambda: [f"result{p}" for p in leaf_paths(out)])
-        return [
-            _made_strong(o, wanted[k] if k < len(wanted) else None) if is_weak(o) else o for k, o in enumerate(outs)
-        ]
+        if wanted is None:
+            return outs
+        return [made_strong(o, wanted[k] if k < len(wanted) else None) if is_weak(o) else o for k, o in enumerate(outs)]
 
     jaxpr, consts = stage_closed(flat, avals, name_of(fun))
     return Staged(jaxpr, consts, out_spec)
 
 
-def _made_strong(x: Any, wanted: ShapedArray | None) -> Any:
-    if wanted is None or wanted.weak_type or not np.can_cast(typeof(x).dtype, wanted.dtype, "same_kind"):
+def made_strong(x: Any, wanted: ShapedArray | None) -> Any:
+    """A weak value as an array: of the type `wanted`, if that fits it, else of its default type."""
+    if wanted is None or wanted.weak_type or not weak_fits(typeof(x), wanted):
         return arr(x)
     return convert(x, wanted.dtype)
+
+
+def weak_fits(weak: ShapedArray, wanted: ShapedArray) -> bool:
+    """True if a Python number can stand where an array of type `wanted` belongs: of the same or a smaller kind, and no truth value."""
+    if weak.dtype.kind == "b" or wanted.dtype.kind == "b":
+        return weak.dtype == wanted.dtype
+    return np.can_cast(weak.dtype, wanted.dtype, "same_kind")
 
 
 def check_same_tree(op: str, what: str, spec_a: Any, spec_b: Any, names: tuple[str, str], fix: str) -> None:

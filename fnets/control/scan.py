@@ -102,13 +102,13 @@ def _run_python(f: Callable, init: Any, xs: Sequence[Any], x_spec: Any, length: 
 
 
 def check_unroll(op: str, unroll: Any) -> None:
-    """Raise unless `unroll` is a bool or a positive int."""
+    """Raise unless `unroll` is a bool or a non-negative int."""
     if isinstance(unroll, Tracer):
         raise ConcretizationTypeError(
             f"[{op}] expected unroll to be an int or a bool that is known now, got a traced value. Make it static with static_argnames."
         )
-    if not isinstance(unroll, (bool, int, np.integer)) or (not isinstance(unroll, bool) and unroll < 1):
-        raise ArgumentError(f"[{op}] expected unroll to be a bool or a positive int, got {unroll!r}.")
+    if not isinstance(unroll, (bool, int, np.integer)) or (not isinstance(unroll, bool) and unroll < 0):
+        raise ArgumentError(f"[{op}] expected unroll to be a bool or a non-negative int, got {unroll!r}.")
 
 
 def _length(leaves: Sequence[Any], xs: Any, length: Any) -> int:

@@ -23,6 +23,7 @@ from fnets.control.operands import (
     flatten_arguments,
     owned_copy,
     stage_user,
+    weak_fits,
 )
 from fnets.control.scan import check_unroll, scan
 from fnets.core.avals import ShapedArray, is_float
@@ -409,8 +410,7 @@ def _check_first_trip(spec: Any, leaves: list, value: Any) -> None:
     outs, out_spec = flatten_arguments("while_loop", value)
     before, after = [typeof(x) for x in leaves], [typeof(o) for o in outs]
     for k, (a, b) in enumerate(zip(before, after)):
-        either_weak = a.weak_type or b.weak_type
-        if either_weak and (a.weak_type or np.can_cast(b.dtype, a.dtype, "same_kind")):
+        if (a.weak_type and weak_fits(a, b)) or (b.weak_type and weak_fits(b, a)):
             after[k] = a
     _check_carry(spec, before, out_spec, after)
 
