@@ -82,6 +82,7 @@ _FUNCTIONS = {  # name -> the submodule that defines it
     "Device": "cpu",
     "block_until_ready": "cpu",
     "check_leaks": "testing",
+    "checking_leaks": "testing",
     "default_backend": "cpu",
     "default_device": "cpu",
     "default_matmul_precision": "cpu",
@@ -123,7 +124,7 @@ if TYPE_CHECKING:
         process_index,
     )
     from fnets.profiler import jaxpr_to_dot, jaxpr_to_html, memory_report, profile
-    from fnets.testing import check_leaks
+    from fnets.testing import check_leaks, checking_leaks
 
 
 def __getattr__(name: str) -> Any:
@@ -146,6 +147,7 @@ __all__ = [
     "block_until_ready",
     "check_leaks",
     "checkify",
+    "checking_leaks",
     "checkpoint",
     "checkpoint_policies",
     "clear_caches",

@@ -73,10 +73,9 @@ def is_library(filename: str) -> bool:
 def speaks_for(function: Callable, where: Callable[[FrameType], Any]) -> None:
     """Let frames of `function` stand for the location that `where(frame)` gives, unless it gives None.
 
-    >>> def run(): return user_location().function
-    >>> speaks_for(run, lambda frame: Location("model.py", 3, "loss"))
-    >>> run()
-    'loss'
+    `function` must be fnets' own, or in a folder told to `hide_frames_of`.
+
+    >>> speaks_for(is_library, lambda frame: None)
     """
     _speakers[function.__code__] = where
 
@@ -90,16 +89,20 @@ def user_location() -> Location | None:
     frame = sys._getframe(1)
     while frame is not None:
         code = frame.f_code
-        speaker = _speakers.get(code)
-        where = None
-        if speaker is not None:
-            where = speaker(frame)
-        elif not is_library(code.co_filename):
-            return Location(code.co_filename, frame.f_lineno, code.co_name, _scope.get())
-        elif code.co_filename.startswith(GENERATED):
-            where = frame.f_globals[LINES].get(frame.f_lineno)
-        if where is not None:
-            return where
+        filename = code.co_filename
+        library = _is_library.get(filename)
+        if library is None:  # seldom: this runs for every equation that is staged
+            library = is_library(filename)
+            if filename.startswith(GENERATED):
+                where = frame.f_globals[LINES].get(frame.f_lineno)
+                if where is not None:
+                    return where
+        if not library:
+            return Location(filename, frame.f_lineno, code.co_name, _scope.get())
+        if code in _speakers:
+            where = _speakers[code](frame)
+            if where is not None:
+                return where
         frame = frame.f_back
     return None
 

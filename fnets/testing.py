@@ -226,6 +226,9 @@ def check_leaks() -> Iterator[None]:
         )
 
 
+checking_leaks = check_leaks  # JAX's name
+
+
 def _told(tracer: Tracer, hidden: set[int]) -> str:
     name = f" of {tracer.owner.name}" if tracer.owner.name else ""
     born = getattr(tracer, "where", None)

@@ -222,6 +222,33 @@ def test_error_if_in_a_branch_that_does_not_run():
         f(True, 1.0)
 
 
+@pytest.mark.parametrize(
+    "transform",
+    [
+        fnets.jit,
+        lambda f: fnets.jit(fnets.grad(f)),
+        lambda f: fnets.jit(fnets.grad(fnets.jit(f))),
+        lambda f: fnets.jit(lambda x: fnets.vmap(f)(fnp.stack([x, x]))),
+    ],
+)
+def test_effects_without_traced_operands_are_kept_when_a_program_is_traced_again(transform):
+    seen = []
+
+    def f(x):
+        def step(c, _):
+            fnets.debug.callback(lambda: seen.append("tick"))
+            return c * 2, None
+
+        return lax.scan(step, x, None, length=3)[0]
+
+    g = transform(f)
+    counts = []
+    for x in (1.0, 2.0, 3.0):
+        g(x)
+        counts.append(len(seen))
+    assert counts[0] == counts[1] - counts[0] == counts[2] - counts[1] == 3
+
+
 def test_the_first_failing_check_raises():
     def f(x):
         x = fnets.error_if(x, x > 1, "first")

@@ -19,11 +19,11 @@ from fnets.core.trace import typeof
 from fnets.errors import ArgumentError, ShapeError
 from fnets.primitives.base import move_dim
 from fnets.primitives.shape import stack
-from fnets.transforms.staging import check_callable, name_of, staging_token
+from fnets.transforms.staging import EffectPrimitive, check_callable, name_of, staging_token
 
 pure_callback_p = Primitive("pure_callback", multi=True)
-io_callback_p = Primitive("io_callback", multi=True, effectful=True)
-debug_callback_p = Primitive("debug_callback", multi=True, effectful=True)
+io_callback_p = EffectPrimitive("io_callback")
+debug_callback_p = EffectPrimitive("debug_callback")
 
 
 class Call:

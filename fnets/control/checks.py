@@ -11,14 +11,11 @@ import numpy as np
 
 from fnets import config, tree
 from fnets.control.operands import any_traced, flatten_arguments
-from fnets.core.primitive import Primitive
 from fnets.core.trace import dtype_of
 from fnets.errors import ArgumentError, CheckError, NonFiniteError
-from fnets.transforms.staging import check_callable, innermost_staging, staging_token
+from fnets.transforms.staging import EffectPrimitive, check_callable, innermost_staging, staging_token
 
-error_if_p = Primitive(
-    "error_if", multi=True, effectful=True
-)  # operands: a token, the predicate, values for the message
+error_if_p = EffectPrimitive("error_if")  # operands: a token, the predicate, values for the message
 
 
 def _impl(token: Any, pred: Any, *values: Any, message: str, spec: Any) -> list:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from fnets.core.avals import WEAK_AVALS, ShapedArray, ShapeDtypeStruct
 from fnets.core.check import check_jaxpr
 from fnets.core.ir import Atom, Eqn, Jaxpr, Literal, Var, drop_dead
 from fnets.core.primitive import Primitive
-from fnets.core.trace import Trace, Tracer, check_alive, typeof
+from fnets.core.trace import Trace, Tracer, check_alive, innermost, typeof
 from fnets.errors import ArgumentError
 from fnets.primitives.base import broadcast_to_p
 from fnets.source import user_location
@@ -42,20 +41,43 @@ class JaxprTracer(Tracer):
         return cls(trace, literal.aval, literal, None)  # type: ignore[arg-type]
 
 
-_staging: ContextVar[JaxprTrace | None] = ContextVar("fnets_staging", default=None)
-innermost_staging = _staging.get
+def innermost_staging() -> JaxprTrace | None:
+    """The innermost function that is being staged here, if any."""
+    return innermost(_is_staging)  # type: ignore[return-value]
+
+
+def _is_staging(trace: Trace) -> bool:
+    return isinstance(trace, JaxprTrace)
 
 
 def staging_token() -> Any:
     """A value of the innermost staging trace, or a plain 0: an operand for what has an effect but perhaps no traced argument."""
-    trace = _staging.get()
+    trace = innermost_staging()
     return np.int32(0) if trace is None or not trace.alive else JaxprTracer.scalar(trace, np.int32(0))
+
+
+class EffectPrimitive(Primitive):
+    """A primitive with a side effect; its first operand is a `staging_token`.
+
+    Where a jaxpr is traced again and none of its operands is a traced value, the token is a new one: the effect is recorded there too, and does
+    not happen while tracing.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, name: str):
+        super().__init__(name, multi=True, effectful=True)
+
+    def bind(self, /, token: Any, *args: Any, **params: Any) -> Any:
+        if not any([isinstance(a, Tracer) for a in (token, *args)]):
+            token = staging_token()
+        return super().bind(token, *args, **params)
 
 
 class JaxprTrace(Trace):
     """Collects equations."""
 
-    __slots__ = ("eqns", "invars", "constvars", "consts", "_const_of_id", "_reset")
+    __slots__ = ("eqns", "invars", "constvars", "consts", "_const_of_id")
     transform = "jit"
 
     def __init__(self, name: str = ""):
@@ -65,15 +87,6 @@ class JaxprTrace(Trace):
         self.constvars: list[Var] = []
         self.consts: list[Any] = []  # kept alive here, so an id stays unique while tracing
         self._const_of_id: dict[int, Var] = {}
-
-    def __enter__(self) -> JaxprTrace:
-        self._reset = _staging.set(self)
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.alive = False
-        _staging.reset(self._reset)
-        del self._reset
 
     def argument(self, aval: ShapedArray) -> JaxprTracer:
         """A tracer for a new argument of the jaxpr."""
@@ -137,6 +150,29 @@ class JaxprTrace(Trace):
         return jaxpr
 
 
+class BranchTrace(JaxprTrace):
+    """Stages a function that may not run: what it computes from outer values alone is part of it too."""
+
+    __slots__ = ("_paused",)
+    captures = True
+
+    def __enter__(self) -> BranchTrace:
+        super().__enter__()
+        self._paused = []
+        trace = self.outer
+        while trace is not None:
+            if trace.alive:
+                trace.alive = None
+                self._paused.append(trace)
+            trace = trace.outer
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        for trace in self._paused:
+            trace.alive = True
+        super().__exit__(*exc)
+
+
 def two_parts(
     older: JaxprTrace, end: int, outs: Sequence[Atom], younger: JaxprTrace, younger_outs: Sequence[Atom]
 ) -> tuple[Jaxpr, Jaxpr]:
@@ -167,15 +203,22 @@ def two_parts(
     return first, second
 
 
-def stage(f: Callable[..., Sequence[Any]], avals: Sequence[ShapedArray], name: str = "") -> Jaxpr:
-    """The jaxpr of a flat function (positional arrays in, a sequence of arrays out)."""
-    with JaxprTrace(name) as trace:
+def stage(
+    f: Callable[..., Sequence[Any]], avals: Sequence[ShapedArray], name: str = "", captures: bool = False
+) -> Jaxpr:
+    """The jaxpr of a flat function (positional arrays in, a sequence of arrays out).
+
+    captures: what it computes from values of outer transformations alone is part of the jaxpr; else those see it, and it is done once.
+    """
+    with (BranchTrace if captures else JaxprTrace)(name) as trace:
         return trace.finish(f(*[trace.argument(a) for a in avals]))
 
 
-def stage_closed(f: Callable[..., Sequence[Any]], avals: Sequence[ShapedArray], name: str = "") -> tuple[Jaxpr, tuple]:
+def stage_closed(
+    f: Callable[..., Sequence[Any]], avals: Sequence[ShapedArray], name: str = "", captures: bool = False
+) -> tuple[Jaxpr, tuple]:
     """As `stage`, with what the function closes over as leading arguments: (jaxpr without constants, those values)."""
-    jaxpr = stage(f, avals, name)
+    jaxpr = stage(f, avals, name, captures)
     return jaxpr.closed_over(), jaxpr.consts
 
 

@@ -123,13 +123,13 @@ class LocatedVJPTrace(VJPTrace):
 
     def process(self, prim: Primitive, args: tuple, params: dict) -> Any:
         out = super().process(prim, args, params)
-        where = user_location()
-        if where is not None:
-            for o in out if prim.multi else (out,):
-                if type(o) is VJPTracer and o.owner is self:
-                    node = o.key if type(o.key) is TapeEqn else o.key[0]
-                    if type(node.pull) is not _LocatedPull:
-                        node.pull = _LocatedPull(node.pull, where._replace(backward=prim.name))
+        for o in out if prim.multi else (out,):
+            if type(o) is VJPTracer and o.owner is self:
+                node = o.key if type(o.key) is TapeEqn else o.key[0]
+                if type(node.pull) is not _LocatedPull:
+                    where = getattr(o.value, "where", None) or user_location()
+                    if where is not None:
+                        node.pull = _LocatedPull(node.pull, Location(*where[:4], prim.name))
         return out
 
 
@@ -233,10 +233,8 @@ def vjp_flat(
         leaf = TapeEqn(0, None, (), None, 0)
         leaves.append(leaf)
         inputs[i] = VJPTracer(trace, args[i], leaf)
-    try:
+    with trace:
         outs = f(*inputs)
-    finally:
-        trace.alive = False
     values, roots = [], []
     for o in outs:
         if type(o) is VJPTracer and o.owner is trace:
