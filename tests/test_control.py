@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -477,3 +479,64 @@ def test_checked_parameters_of_loops():
         eqn.params[name] = value
         with pytest.raises(fnets.core.JaxprTypeError, match="scan"):
             fnets.core.check_jaxpr(jaxpr)
+
+
+# ------------------------------------------------------------------ a branch holds all that it computes
+
+
+def _closing_over(p, x):
+    return lax.cond(
+        p, lambda: fnp.sum(fnp.sin(x) * x), lambda: lax.cond(x[0] > 0, lambda: fnp.prod(fnp.cos(x)), lambda: 0.0 * x[0])
+    )
+
+
+def test_branches_hold_what_they_compute_from_outer_values():
+    x = np.array([0.3, -0.6, 0.9])
+    top = [e.prim.name for e in fnets.make_jaxpr(_closing_over)(True, x).eqns]
+    assert top == ["convert_element_type", "cond"]
+    reference = lambda p, x: fnp.sum(fnp.sin(x) * x) if p else fnp.prod(fnp.cos(x))  # noqa: E731
+    for p in (True, False):
+        f, g = fnets.jit(_closing_over), fnets.jit(fnets.grad(_closing_over, 1))
+        np.testing.assert_allclose(f(p, x), reference(p, x))
+        slope = fnets.grad(reference, 1)(p, x)
+        for got in (g(p, x), fnets.grad(f, 1)(p, x), fnets.jit(fnets.jacfwd(_closing_over, 1))(p, x)):
+            np.testing.assert_allclose(got, slope)
+        np.testing.assert_allclose(fnets.jit(fnets.hessian(_closing_over, 1))(p, x), fnets.hessian(reference, 1)(p, x))
+        value, push = fnets.linearize(functools.partial(f, p), x)
+        np.testing.assert_allclose(push(x), slope @ x)
+    both = fnets.vmap(_closing_over, (0, None))(np.array([True, False]), x)
+    np.testing.assert_allclose(both, [reference(True, x), reference(False, x)])
+    g = fnets.jit(fnets.vmap(fnets.grad(_closing_over, 1)))
+    np.testing.assert_allclose(g(np.array([True, False]), np.stack([x, x]))[1], fnets.grad(reference, 1)(False, x))
+    inside = fnets.jit(lambda p, x: lax.cond(p, lambda: fnets.grad(lambda y: fnp.sum(y**2 * x))(x), lambda: x))
+    np.testing.assert_allclose(inside(True, x), 2 * x**2)
+    by_scan = fnets.jit(
+        lambda x: lax.scan(lambda c, p: (c + _closing_over(p, x), None), 0.0, np.array([True, False]))[0]
+    )
+    np.testing.assert_allclose(by_scan(x), reference(True, x) + reference(False, x))
+
+
+def test_the_branch_not_taken_costs_nothing():
+    calls = []
+    seen = lambda x: fnets.pure_callback(lambda v: calls.append(1) or v, x, x)  # noqa: E731
+    f = fnets.jit(lambda p, x: lax.cond(p, lambda: seen(x), lambda: x))
+    assert f(False, 2.0) == 2.0 and calls == []
+    assert f(True, 2.0) == 2.0 and calls == [1]
+
+
+def test_traces_around_a_failing_branch_run_on():
+    def f(p, x):
+        with pytest.raises(ZeroDivisionError):
+            lax.cond(p, lambda: x / (1 // 0), lambda: x)
+        return fnp.sin(x)
+
+    assert fnets.jit(fnets.grad(f, 1))(True, 0.0) == 1.0
+
+
+def test_checkpoint_holds_what_it_computes_from_outer_values():
+    def f(w, x):
+        return fnp.sum(fnets.checkpoint(lambda x: fnp.sin(fnp.exp(w)) * x)(x))
+
+    x = np.array([0.3, -0.6, 0.9])
+    np.testing.assert_allclose(fnets.grad(f)(0.5, x), np.sum(np.cos(np.exp(0.5)) * np.exp(0.5) * x))
+    assert "exp" not in [e.prim.name for e in fnets.make_jaxpr(f)(0.5, x).eqns]

@@ -142,7 +142,7 @@ def checkpoint(
             )
             return outs
 
-        jaxpr, consts = stage_closed(flat, [typeof(x) for x in leaves], name_of(fun))
+        jaxpr, consts = stage_closed(flat, [typeof(x) for x in leaves], name_of(fun), captures=True)
         return tree.unflatten_spec(
             out_spec, checkpoint_p.bind(*consts, *leaves, jaxpr=jaxpr, policy=policy or nothing_saveable)
         )

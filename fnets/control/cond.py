@@ -201,7 +201,7 @@ def _with_all_consts(staged: Sequence[Staged]) -> tuple[list[Jaxpr], list]:
 def _run(op: str, index: Any, branches: Sequence[Callable], operands: Sequence[Any]) -> Any:
     leaves, spec = flatten_arguments(op, tuple(operands))
     avals = [typeof(x) for x in leaves]
-    staged = [stage_user(op, f, spec, avals, None) for f in branches]
+    staged = [stage_user(op, f, spec, avals, None, captures=True) for f in branches]
     first = staged[0]
     for f, s in zip(branches[1:], staged[1:]):
         names = (name_of(branches[0]), name_of(f))

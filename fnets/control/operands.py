@@ -43,12 +43,17 @@ def flatten_arguments(op: str, args: Any) -> tuple[list, Any]:
 
 
 def stage_user(
-    op: str, fun: Callable, spec: Any, avals: Sequence[ShapedArray], wanted: Sequence[ShapedArray] | None = ()
+    op: str,
+    fun: Callable,
+    spec: Any,
+    avals: Sequence[ShapedArray],
+    wanted: Sequence[ShapedArray] | None = (),
+    captures: bool = False,
 ) -> Staged:
     """Stage `fun(*args)` where `spec` is the structure of the tuple of arguments.
 
     Results computed from Python scalars alone become arrays: of the types `wanted`, as far as those go, else of the default types. With
-    `wanted` None they stay weak.
+    `wanted` None they stay weak. `captures`: as `stage`.
     """
     out_spec = None
 
@@ -61,7 +66,7 @@ def stage_user(
             return outs
         return [made_strong(o, wanted[k] if k < len(wanted) else None) if is_weak(o) else o for k, o in enumerate(outs)]
 
-    jaxpr, consts = stage_closed(flat, avals, name_of(fun))
+    jaxpr, consts = stage_closed(flat, avals, name_of(fun), captures)
     return Staged(jaxpr, consts, out_spec)
 
 

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from fnets.core.avals import PYTHON_SCALARS
-from fnets.core.trace import Tracer, check_alive, typeof
+from fnets.core.trace import Tracer, process_elsewhere, typeof
 from fnets.errors import FnetsError, MissingRuleError
 
 _ndarray = np.ndarray
@@ -109,7 +109,7 @@ class Primitive:
                     tracer = a
         if top is not None:
             if not top.alive:
-                check_alive(tracer)
+                return process_elsewhere(tracer, self, args, params)
             return top.process(self, args, params)
         try:
             out = self.impl(*args, **params)
@@ -170,7 +170,7 @@ class UnaryPrimitive(Primitive):
         if isinstance(x, Tracer):
             trace = x.owner
             if not trace.alive:
-                check_alive(x)
+                return process_elsewhere(x, self, (x,), _NO_PARAMS)
             return trace.process(self, (x,), _NO_PARAMS)
         try:
             out = self.impl(x)
@@ -199,7 +199,7 @@ class BinaryPrimitive(Primitive):
             return out if type(out) is _ndarray else self._finish(out, x, y)
         trace = top.owner
         if not trace.alive:
-            check_alive(top)
+            return process_elsewhere(top, self, (x, y), _NO_PARAMS)
         return trace.process(self, (x, y), _NO_PARAMS)
 
 

@@ -2,12 +2,17 @@
 
 Dispatch is by data. A trace takes its number from one global counter when it starts; a primitive looks at its arguments and hands
 itself to the highest-numbered trace among them. A later transformation is nested inside an earlier one, so the numbers
-order the nesting, and there is no stack and no thread-local state to restore after an exception.
+order the nesting, and dispatch needs no stack and no thread-local state that an exception could leave behind.
+
+Every running trace knows the one around it. That serves the one case where data do not suffice: in a branch that is being staged, also what
+is computed from outer values alone belongs to the branch. The outer traces are then paused: what is theirs goes to the branch.
 """
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -26,8 +31,13 @@ from fnets.source import describe_location
 next_id = itertools.count(1).__next__  # traces and tape nodes draw from one counter; `next` on it is atomic in CPython
 
 
+_innermost: ContextVar[Trace | None] = ContextVar("fnets_trace", default=None)
+
+
 class Trace:
     """One running transformation. `process` receives every primitive that touches one of its tracers.
+
+    alive: True while it runs, False once it has ended, None while it is paused; captures: it pauses the traces around it.
 
     >>> with Trace("f") as trace:
     ...     trace.alive
@@ -36,20 +46,26 @@ class Trace:
     False
     """
 
-    __slots__ = ("id", "alive", "name", "__weakref__")
+    __slots__ = ("id", "alive", "name", "outer", "__weakref__")
     transform = "transform"
     differentiates = False
+    captures = False
 
     def __init__(self, name: str = "") -> None:
         self.id = next_id()
-        self.alive = True
+        self.alive: bool | None = True
         self.name = name
+        self.outer: Trace | None = None
 
     def __enter__(self):
+        self.outer = _innermost.get()
+        _innermost.set(self)
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.alive = False
+        _innermost.set(self.outer)
+        self.outer = None
 
     def process(self, prim: Any, args: tuple, params: dict) -> Any:
         """Apply the trace's rule of `prim`; returns one value, or a list when `prim.multi`."""
@@ -181,10 +197,29 @@ class ValueTracer(Tracer):
         return self.value.concrete() if isinstance(self.value, Tracer) else self.value
 
 
+def innermost(wanted: Callable[[Trace], bool]) -> Trace | None:
+    """The innermost running trace of some kind.
+
+    >>> innermost(lambda trace: True) is None
+    True
+    """
+    trace = _innermost.get()
+    while trace is not None and not wanted(trace):
+        trace = trace.outer
+    return trace
+
+
+def process_elsewhere(tracer: Tracer, prim: Any, args: tuple, params: dict) -> Any:
+    """Apply a primitive to a tracer whose trace does not take it: that has ended, or is paused by a trace that captures."""
+    check_alive(tracer)
+    trace = innermost(lambda t: t.captures) or tracer.owner
+    return trace.process(prim, args, params)
+
+
 def check_alive(tracer: Tracer) -> None:
     """Raise if the tracer's transformation has ended."""
     trace = tracer.owner
-    if not trace.alive:
+    if trace.alive is False:
         name = f" of {trace.name}" if trace.name else ""
         born = getattr(tracer, "where", None)
         made = f" It was made at {describe_location(born)}." if born else ""
