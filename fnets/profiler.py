@@ -13,9 +13,9 @@ from time import perf_counter
 from typing import Any, NamedTuple
 
 from fnets import config, tree
-from fnets.backends import compiled, register_backend
+from fnets.backends import compiled, compiler_of, register_backend
 from fnets.backends.costs import Held, Memory, bytes_of, flops_of, si
-from fnets.backends.numpy_codegen import compile_numpy
+from fnets.backends.numpy_codegen import with_one_blas_thread
 from fnets.core.ir import Eqn, Jaxpr, sub_jaxprs
 from fnets.core.trace import Tracer
 from fnets.core.views import jaxpr_to_dot, jaxpr_to_html
@@ -33,20 +33,20 @@ _MOST_EVENTS = 100_000  # calls of loop bodies kept with their times, for the Ch
 class _Timed:
     """A program with a clock between its equations, compiled once; and what the run that is on has measured of it."""
 
-    def __init__(self, jaxpr: Jaxpr, own_outputs: bool):
-        run = compile_numpy(jaxpr, own_outputs)
-        self.jaxpr: Jaxpr = run.jaxpr  # type: ignore[attr-defined]
-        lines = run.source.split("\n")  # type: ignore[attr-defined]
-        first = [n - 1 for n in run.first_line]  # type: ignore[attr-defined]
+    def __init__(self, run: Any):
+        self.jaxpr: Jaxpr = run.jaxpr
+        lines = run.source.split("\n")
+        first = [n - 1 for n in run.first_line]
         stops = [*first[1:], len(lines) - 1]
         source, where = [lines[0], "  ticks = [clock()]"], {}
         for e, start, stop in zip(self.jaxpr.eqns, first, stops):
             where[len(source) + 1] = e.where
             source += [*lines[start:stop], "  ticks.append(clock())"]
         source += ["  done(ticks)", lines[-1]]
-        namespace = {**run.__globals__, LINES: where, "clock": perf_counter, "done": self.done}
+        namespace = {**run.namespace, LINES: where, "clock": perf_counter, "done": self.done}
         exec(compile("\n".join(source), f"{GENERATED} profile>", "exec"), namespace)
-        self.run: Callable[..., list] = namespace["run"]
+        timed = namespace["run"]
+        self.run: Callable[..., list] = with_one_blas_thread(timed) if run.one_thread else timed
 
     def done(self, ticks: list[float]) -> None:
         session = _session.get()
@@ -77,14 +77,23 @@ class _Session:
 _session: ContextVar[_Session | None] = ContextVar("fnets_profile", default=None)
 
 
-def _compile_timed(jaxpr: Jaxpr, own_outputs: bool = False, donated: tuple[int, ...] = ()) -> Callable[..., list]:
-    """The backend "profiler": what a program runs inside of it (loop bodies, branches) is timed as well."""
-    timed = _Timed(jaxpr, own_outputs)
-    timed.run.timed = timed  # type: ignore[attr-defined]
-    return timed.run
+def _timed_backend(name: str) -> str:
+    """The backend that compiles as `name` does, with clocks; what a program runs inside of it (loop bodies, branches) is timed as well."""
+    compile = compiler_of(name)
 
+    def compile_timed(jaxpr: Jaxpr, own_outputs: bool = False, donated: tuple[int, ...] = ()) -> Callable[..., list]:
+        run = compile(jaxpr, own_outputs)
+        if not hasattr(run, "first_line"):
+            raise ArgumentError(
+                f"[profile] expected a backend that runs equation by equation from generated code, got {name!r}. "
+                "Profile with backend='numpy'."
+            )
+        timed = _Timed(run)
+        timed.run.timed = timed  # type: ignore[attr-defined]
+        return timed.run
 
-register_backend("profiler", _compile_timed)
+    register_backend(f"_timed_{name}", compile_timed)
+    return f"_timed_{name}"
 
 
 class Row(NamedTuple):
@@ -109,13 +118,13 @@ class Row(NamedTuple):
         return self.bytes / self.seconds / 1e9 if self.seconds else 0.0
 
 
-def _rows(session: _Session, timed: _Timed, depth: int = 0) -> Iterator[Row]:
+def _rows(session: _Session, timed: _Timed, clocked: str, depth: int = 0) -> Iterator[Row]:
     calls = session.calls.get(id(timed), 0)
     sums = session.sums.get(id(timed), [0.0] * len(timed.jaxpr.eqns))
     for e, seconds in zip(timed.jaxpr.eqns, sums):
         inner: list[Row] = []
         for j in sub_jaxprs(e.params):
-            inner += _rows(session, compiled(j, "profiler").timed, depth + 1)  # type: ignore[attr-defined]
+            inner += _rows(session, compiled(j, clocked).timed, clocked, depth + 1)  # type: ignore[attr-defined]
         if inner:
             below = [r for r in inner if r.depth == depth + 1]
             flops, moved = sum([r.flops for r in below]), sum([r.bytes for r in below])
@@ -225,14 +234,16 @@ def profile(f: Callable, *args: Any, repeat: int = 5, **kwargs: Any) -> Profile:
     lowered = _lower("profile", f, args, kwargs)
     leaves = lowered.checked_leaves(args, kwargs)
     best, seconds = _Session(), float("inf")
-    with config.using(backend="numpy", debug_nans=False, debug_infs=False):
-        run = compiled(lowered.jaxpr, "numpy", True)
+    plain = lowered.backend or config.read("backend")
+    clocked = _timed_backend(plain)
+    with config.using(backend=plain, debug_nans=False, debug_infs=False):
+        run = compiled(lowered.jaxpr, plain, True)
         for _ in range(repeat + 1):
             start = perf_counter()
             run(*leaves)
             seconds = min(seconds, perf_counter() - start)
-    with config.using(backend="profiler", debug_nans=False, debug_infs=False):
-        timed: _Timed = compiled(lowered.jaxpr, "profiler", True).timed  # type: ignore[attr-defined]
+    with config.using(backend=clocked, debug_nans=False, debug_infs=False):
+        timed: _Timed = compiled(lowered.jaxpr, clocked, True).timed  # type: ignore[attr-defined]
         fastest = float("inf")
         for _ in range(repeat + 1):  # the first one compiles what is inside
             session = _Session()
@@ -244,7 +255,7 @@ def profile(f: Callable, *args: Any, repeat: int = 5, **kwargs: Any) -> Profile:
             total = sum(session.sums.get(id(timed), []))
             if total <= fastest:
                 best, fastest = session, total
-        rows = list(_rows(best, timed))
+        rows = list(_rows(best, timed, clocked))
     return Profile(lowered.fun_name, seconds, rows, best.events)
 
 

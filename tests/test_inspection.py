@@ -470,6 +470,22 @@ def test_profile_finds_the_slow_line():
     assert "y = x @ x" in next(iter(p.by_line()))
 
 
+def test_profile_of_products_that_run_on_one_thread():
+    a = np.ones((100, 100), np.float32)
+    assert fnets.profile(lambda x: x @ x, a).rows[0].flops == 2 * 100**3
+
+
+def test_profile_follows_the_backend():
+    pytest.importorskip("llvmlite")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a machine without native code falls back on NumPy
+        p = fnets.profile(fnets.jit(rnn, backend="llvm"), W, XS)
+    assert next(r for r in p.rows if r.eqn.prim.name == "dot_general").calls == 30
+    with pytest.raises(ArgumentError, match="backend='numpy'"):
+        fnets.profile(fnets.jit(rnn, backend="interpreter"), W, XS)
+    assert not any(name.startswith("_") for name in fnets.backends.backend_names())
+
+
 def test_profile_of_a_gradient_points_at_forward_lines():
     p = fnets.profile(fnets.grad(loss), PARAMS, X)
     assert {r.where.function for r in p.rows} == {"loss"}

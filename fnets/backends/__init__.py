@@ -51,12 +51,12 @@ def register_backend(name: str, compile: Callable[..., Callable]) -> None:
 
 
 def backend_names() -> list[str]:
-    """The registered backends.
+    """The registered backends, but for those of fnets' own tools, whose names start with an underscore.
 
     >>> "numpy" in backend_names()
     True
     """
-    return sorted(_backends)
+    return sorted([name for name in _backends if not name.startswith("_")])
 
 
 def check_backend(name: str) -> None:
@@ -65,6 +65,16 @@ def check_backend(name: str) -> None:
         raise UnknownBackendError(
             f"[jit] expected a backend out of {', '.join(backend_names())}, got {name!r}. Set backend='numpy'."
         )
+
+
+def compiler_of(name: str) -> Callable[..., Callable]:
+    """The `compile` of a registered backend.
+
+    >>> compiler_of("numpy") is compile_numpy
+    True
+    """
+    check_backend(name)
+    return _backends[name]
 
 
 def memory_root(x: np.ndarray) -> int:

@@ -34,6 +34,7 @@ class Codegen:
         self.counter = itertools.count()
         self.const_names: dict[Any, str] = {}
         self.last_use: dict[Var, int] = {}
+        self.position = 0  # of the equation whose expression is being written
         for i, e in enumerate(jaxpr.eqns):
             for v in e.invars:
                 if type(v) is Var:
@@ -123,17 +124,16 @@ class Codegen:
         if aval.shape == () or len(e.outvars) != 1:
             return None
         for v in e.invars:
-            if (
-                type(v) is Var
-                and v.aval.shape == aval.shape
-                and v.aval.dtype == aval.dtype
-                and v in self.writable
-                and all([self.alive_until[root] == i for root in self.roots[v]])
-            ):
+            if type(v) is Var and v.aval.shape == aval.shape and v.aval.dtype == aval.dtype and self.ends_at(i, v):
                 return self.name(v)
         return None
 
+    def ends_at(self, i: int, v: Var) -> bool:
+        """True if equation i is the last to need the memory of a variable, and may write to it."""
+        return v in self.writable and all([self.alive_until[root] == i for root in self.roots[v]])
+
     def expression(self, i: int, e: Eqn) -> str:
+        self.position = i
         lower = e.prim.lower.get("numpy")
         if lower is None and e.prim.ufunc is not None and not e.params:
             lower = _lower_ufunc
@@ -207,9 +207,11 @@ def generate(jaxpr: Jaxpr, own_outputs: bool = False, donated: tuple[int, ...] =
     cg.namespace[LINES] = {n: e.where for n, e in zip(first_line, jaxpr.eqns)}
     exec(compile(source, f"{GENERATED} {next(_module_ids)}>", "exec"), cg.namespace)
     run = cg.namespace.pop("run")
-    if _FEW_FLOPS < _largest_product(jaxpr) < _MANY_FLOPS:
-        run = _with_one_blas_thread(run)
+    one_thread = _FEW_FLOPS < _largest_product(jaxpr) < _MANY_FLOPS
+    if one_thread:
+        run = with_one_blas_thread(run)
     run.source, run.jaxpr, run.first_line = source, jaxpr, first_line
+    run.namespace, run.one_thread = cg.namespace, one_thread
     return run
 
 
@@ -232,7 +234,9 @@ def _largest_product(jaxpr: Jaxpr) -> int:
     return largest
 
 
-def _with_one_blas_thread(run: Callable[..., list]) -> Callable[..., list]:
+def with_one_blas_thread(run: Callable[..., list]) -> Callable[..., list]:
+    """The same function, its matrix products on one thread."""
+
     def run_on_one_thread(*args: Any) -> list:
         with one_blas_thread():
             return run(*args)

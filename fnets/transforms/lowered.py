@@ -38,6 +38,11 @@ class Stage:
         return self._staged.jaxpr
 
     @property
+    def backend(self) -> str | None:
+        """The backend that jit was given; None is the one in force where the program is compiled."""
+        return self._function.backend
+
+    @property
     def hoisted(self) -> tuple:
         """Values of running transformations that the function closes over: leading operands of the jaxpr."""
         return self._staged.hoisted
