@@ -64,6 +64,7 @@ class _Printer:
 
     def eqn(self, e: Eqn, indent: str) -> str:
         inner = indent + "  "
+        outs = " ".join(self.typed(v) for v in e.outvars)  # named before the jaxprs inside, as they are read
         shown = [f"{k}={self.value(v, inner)}" for k, v in sorted(e.params.items())]
         params = ""
         if len(shown) == 1:
@@ -71,7 +72,6 @@ class _Printer:
         elif shown:
             params = "[\n" + "\n".join(f"{inner}{s}" for s in shown) + f"\n{indent}]"
         ins = "".join(f" {self.name(v)}" for v in e.invars)
-        outs = " ".join(self.typed(v) for v in e.outvars)
         text = f"{indent}{outs} = {self.paint('prim', e.prim.name)}{params}{ins}"
         if self.source_info and e.where:
             text += self.paint("source", f"  # {describe_location(e.where)}")
