@@ -40,7 +40,7 @@ bernoulli = Discrete(
     top=lambda p: e.add(e.mul(p, 0), 1),
     ppf=lambda q, p: pick(
         e.logical_and(e.ge(q, 0), e.le(q, 1)),
-        pick(e.le(q, e.sub(1, p)), e.fill_like(q, 0), e.fill_like(q, 1)),
+        pick(e.eq(q, 0), e.fill_like(q, -1), pick(e.le(q, e.sub(1, p)), e.fill_like(q, 0), e.fill_like(q, 1))),
         e.fill_like(q, np.nan),
     ),
 )

@@ -36,7 +36,7 @@ class gaussian_kde:
     Attributes: `dataset`, `weights`, `neff` (the effective number of points), `covariance` and `inv_cov` of the kernel, `d`, `n`.
 
     >>> gaussian_kde(np.array([0.0, 1.0])).pdf(np.array([0.5])).round(6)
-    array([0.521566])
+    array([0.46598])
     """
 
     def __init__(self, dataset: Any, bw_method: Any = None, weights: Any = None):

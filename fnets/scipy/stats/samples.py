@@ -84,7 +84,7 @@ def rankdata(a: Any, method: str = "average", *, axis: int | None = None, nan_po
       a: array.
       method: of equal elements "average", "min", "max" of their ranks; "dense" (the next larger element follows without a gap) or "ordinal" (in
         the order of their positions).
-      axis: rank along this axis; by default the raveled array, whose shape is restored.
+      axis: rank along this axis; by default the raveled array.
       nan_policy: "propagate": where there is a nan, all ranks are nan.
 
     >>> rankdata(np.array([10, 20, 20, 5]))
@@ -102,7 +102,7 @@ def rankdata(a: Any, method: str = "average", *, axis: int | None = None, nan_po
     if dtype_of(x).kind == "f":
         bad = r.any(e.ne(x, x), axis_, keepdims=True)
         ranks = e.select(bad, np.nan, convert(ranks, np.result_type(dtype_of(ranks), np.float64)))
-    return reshape(ranks, shape_of(to_array(a))) if axis is None else ranks
+    return ranks
 
 
 def _matrix(rows: Any) -> Any:
