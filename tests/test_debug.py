@@ -427,6 +427,11 @@ def unchained(x):
         raise ValueError("outer") from None
 
 
+def with_rules(f):
+    f.defvjp(lambda x: (f(x), None), lambda residual, ct: (ct,))
+    return f
+
+
 TRANSFORMS = {
     "grad": fnets.grad,
     "value_and_grad": fnets.value_and_grad,
@@ -444,6 +449,12 @@ TRANSFORMS = {
     "make_jaxpr": lambda f: lambda x: fnets.make_jaxpr(f)(x),
     "eval_shape": lambda f: lambda x: fnets.eval_shape(f, x),
     "lower": lambda f: lambda x: fnets.jit(f).lower(x),
+    "checkpoint": fnets.checkpoint,
+    "custom_vjp": lambda f: with_rules(fnets.custom_vjp(f)),
+    "scan": lambda f: lambda x: lax.scan(lambda c, x: (c, f(x)), 0.0, x[None]),
+    "map": lambda f: lambda x: lax.map(f, x[None]),
+    "cond": lambda f: lambda x: fnets.jit(lambda p, x: lax.cond(p, f, fnp.sum, x))(True, x),
+    "while_loop": lambda f: lambda x: lax.while_loop(lambda c: True, lambda c: f(c), x),
     "profile": lambda f: lambda x: fnets.profile(f, x),
 }
 

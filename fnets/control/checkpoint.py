@@ -16,6 +16,7 @@ from fnets.core.primitive import Primitive
 from fnets.core.trace import typeof
 from fnets.primitives.base import linear, zeros_of
 from fnets.source import describe_location
+from fnets.transforms.edge import public
 from fnets.transforms.jvp import call_jvp, linearize_jaxpr, staged_apart, tangent_trace
 from fnets.transforms.staging import check_callable, name_of, stage_closed
 from fnets.transforms.vjp import vjp_jaxpr
@@ -126,6 +127,7 @@ def checkpoint(
     check_callable("checkpoint", fun)
     static = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
 
+    @public
     @functools.wraps(fun)
     def checkpointed(*args: Any, **kwargs: Any) -> Any:
         fixed = {i % len(args) for i in static}

@@ -30,6 +30,7 @@ from fnets.errors import ArgumentError, ShapeError
 from fnets.primitives.base import convert, move_dim, zeros_of
 from fnets.primitives.elementwise import clamp, eq, ne
 from fnets.primitives.shape import stop_gradient
+from fnets.transforms.edge import public
 from fnets.transforms.jvp import jvp_jaxpr, linearize_jaxpr, staged_apart
 from fnets.transforms.staging import check_callable, name_of, stage
 from fnets.transforms.vjp import vjp_jaxpr
@@ -266,6 +267,7 @@ def _joined(avals: Sequence[ShapedArray]) -> ShapedArray:
     return ShapedArray((), strong_dtype(widest))
 
 
+@public
 def cond(
     pred: Any, true_fun: Callable, false_fun: Callable, *operands: Any, operand: Any = None, linear: Any = None
 ) -> Any:
@@ -295,6 +297,7 @@ def cond(
     return _run("cond", index, (false_fun, true_fun), operands)
 
 
+@public
 def switch(index: Any, branches: Sequence[Callable], *operands: Any) -> Any:
     """`branches[index](*operands)`, the index clamped to the branches there are.
 

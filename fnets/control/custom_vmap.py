@@ -16,6 +16,7 @@ from fnets.core.primitive import Primitive
 from fnets.core.trace import dtype_of, typeof
 from fnets.errors import ArgumentError, MissingRuleError, TreeStructureError
 from fnets.primitives.base import move_dim, zeros_like
+from fnets.transforms.edge import public
 from fnets.transforms.jvp import jvp_flat, staged_apart
 from fnets.transforms.staging import check_callable, name_of, stage, stage_closed
 from fnets.transforms.vjp import vjp_flat
@@ -161,6 +162,7 @@ class custom_vmap:
         self.rule = vmap_rule
         return vmap_rule
 
+    @public
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         args = bind_arguments(self.fun, self.signature, args, kwargs)
         if self.rule is None:

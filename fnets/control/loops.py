@@ -12,10 +12,12 @@ from fnets.core.trace import shape_of
 from fnets.errors import ArgumentError, ShapeError
 from fnets.primitives.base import arr, as_axis, reshape
 from fnets.primitives.shape import concatenate, expand_dims, rev, slice_in_dim
+from fnets.transforms.edge import public
 from fnets.transforms.staging import check_callable
 from fnets.transforms.vmap import vmap
 
 
+@public
 def map(f: Callable, xs: Any, *, batch_size: int | None = None) -> Any:
     """Apply `f` to every slice of `xs` along the leading axis, one after the other, and stack the results.
 
@@ -47,6 +49,7 @@ def map(f: Callable, xs: Any, *, batch_size: int | None = None) -> Any:
     return tree.map(lambda a, b: concatenate([a, b], 0), out, rest)
 
 
+@public
 def associative_scan(fn: Callable, elems: Any, reverse: bool = False, axis: int = 0) -> Any:
     """All partial results of an associative operation, in about two applications per element and log2(n) rounds.
 

@@ -15,11 +15,13 @@ from fnets.core.trace import Tracer, is_weak, shape_of, typeof
 from fnets.errors import ArgumentError, ConcretizationTypeError, ShapeError
 from fnets.primitives.base import arr, convert
 from fnets.primitives.shape import stack
+from fnets.transforms.edge import public
 from fnets.transforms.staging import check_callable
 
 __all__ = ["scan", "scan_p"]
 
 
+@public
 def scan(
     f: Callable,
     init: Any,

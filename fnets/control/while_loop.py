@@ -35,6 +35,7 @@ from fnets.primitives.base import arr, broadcast_to, convert, move_dim, reduce_s
 from fnets.primitives.elementwise import add, floor_divide, gt, logical_and, lt, mul, ne, select, sub
 from fnets.primitives.indexing import dynamic_index_in_dim, dynamic_update_index_in_dim
 from fnets.primitives.shape import concatenate, slice_in_dim, stop_gradient
+from fnets.transforms.edge import public
 from fnets.transforms.jvp import jvp_jaxpr, staged_apart
 from fnets.transforms.staging import check_callable, stage
 from fnets.transforms.vjp import reached, vjp_jaxpr
@@ -299,6 +300,7 @@ while_p.impl, while_p.abstract, while_p.jvp, while_p.vjp, while_p.batch = _impl,
 # ------------------------------------------------------------------ the user's functions
 
 
+@public
 def while_loop(cond_fun: Callable, body_fun: Callable, init_val: Any) -> Any:
     """Repeat `val = body_fun(val)` while `cond_fun(val)`, from `init_val`.
 
@@ -415,6 +417,7 @@ def _check_first_trip(spec: Any, leaves: list, value: Any) -> None:
     _check_carry(spec, before, out_spec, after)
 
 
+@public
 def fori_loop(lower: Any, upper: Any, body_fun: Callable, init_val: Any, *, unroll: int | bool | None = None) -> Any:
     """`for i in range(lower, upper): val = body_fun(i, val)`, the bounds being known or traced.
 

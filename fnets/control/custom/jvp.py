@@ -27,6 +27,7 @@ from fnets.core.avals import is_float
 from fnets.core.trace import Tracer, dtype_of, shape_of, typeof
 from fnets.errors import ArgumentError, MissingRuleError, ShapeError, TreeStructureError
 from fnets.primitives.base import convert, move_dim, zeros_like
+from fnets.transforms.edge import public
 from fnets.transforms.staging import name_of
 from fnets.transforms.vjp import vjp_flat
 from fnets.transforms.vmap import vmap_flat
@@ -140,6 +141,7 @@ class custom_jvp(Custom):
 
         self.defjvp(jvp)
 
+    @public
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         name = name_of(self.fun)
         if self.jvp is None:

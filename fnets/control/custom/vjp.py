@@ -35,6 +35,7 @@ from fnets.errors import (
     UnexpectedTracerError,
 )
 from fnets.primitives.base import convert, move_dim, reduce_sum, zeros_like, zeros_of
+from fnets.transforms.edge import public
 from fnets.transforms.staging import check_data, leaf_paths, name_of
 from fnets.transforms.vmap import vmap_flat
 
@@ -165,6 +166,7 @@ class custom_vjp(Custom):
         """
         self.fwd, self.bwd, self.symbolic_zeros = fwd, bwd, symbolic_zeros
 
+    @public
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         name = name_of(self.fun)
         if self.fwd is None or self.bwd is None:
