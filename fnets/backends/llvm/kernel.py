@@ -8,6 +8,7 @@ pointers from the objects, runs the nests and returns the results. If an array i
 from __future__ import annotations
 
 import ctypes
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -119,16 +120,27 @@ def _return_results(f: Function, region: Region, objects: list[str]) -> None:
     f.do(f"ret ptr {out}")
 
 
+def replaceable(region: Region, writers: list[NestWriter]) -> dict[Var, list[Var]]:
+    """For each result of a region, operands whose memory it may take: those that no other nest reads."""
+    readers = Counter([v for w in writers for v in w.loaded if v in region.inputs])
+    return {
+        r: [v for v in w.replaceable(r) if readers[v] == 1 and v.aval.shape == r.aval.shape]
+        for w in writers
+        for r in w.stored
+    }
+
+
 def module_text(regions: list[Region]) -> str:
     """The LLVM module of a program's regions: `entry0`, `entry1`, ..."""
     h = host()
     functions: list[Function] = []
     for k, region in enumerate(regions):
-        writers = []
+        writers: list[NestWriter] = []
         for i, nest in enumerate(region.nests):
             writers.append(NestWriter(f"nest{k}_{i}", nest, region.reads, set(region.outputs), h.vector_bytes))
             functions.append(writers[-1].write())
         functions.append(_entry(f"entry{k}", region, writers, h.head))
+        region.replaceable = replaceable(region, writers)
     declarations = set().union(*[f.declarations for f in functions])
     helpers = {name: text for f in functions for name, text in f.helpers.items()}
     return "\n".join(
@@ -180,7 +192,15 @@ def _lower(cg: Any, e: Eqn, args: list[str], out: str | None) -> str:
     kernel = e.params["kernel"]
     operands = [f"float({a})" if v.aval.weak_type and v.aval.dtype.kind != "f" else a for v, a in zip(e.invars, args)]
     empty = cg.const(np.empty, "empty")
-    results = [f"{empty}({v.aval.shape}, {cg.const(v.aval.dtype, 'dtype')})" for v in e.outvars]
+    taken: set[Var] = set()
+    results = []
+    for v in e.outvars:
+        place = next((u for u in kernel.region.replaceable[v] if u not in taken and cg.ends_at(cg.position, u)), None)
+        if place is None:
+            results.append(f"{empty}({v.aval.shape}, {cg.const(v.aval.dtype, 'dtype')})")
+        else:
+            taken.add(place)
+            results.append(cg.name(place))
     call = f"{cg.const(kernel.entry, 'native')}({', '.join([*operands, *results])})"
     return call if len(results) > 1 else f"({call},)"
 

@@ -157,6 +157,20 @@ class NestWriter:
         mine = [s for x in e.invars if (s := self.reads.source(x)) in self.own]
         return e.prim.name not in HEAVY | {"div"} and all([self.nest.level[s] != "full" for s in mine])
 
+    def replaceable(self, result: Var) -> list[Var]:
+        """Operands whose memory may be the result's: each of their elements is read before that place is written."""
+        if self.nest.level[result] != "full" or self.last_phase > 0:
+            return []
+        out = []
+        for s in self.loaded:
+            if s.aval.dtype == result.aval.dtype and s.aval.size == result.aval.size and not s.aval.weak_type:
+                accesses = [
+                    shape for e in self.nest.eqns for v, shape in self._accesses(e) if self.reads.source(v) is s
+                ]
+                if all([shape == self.nest.domain for shape in accesses]):
+                    out.append(s)
+        return out
+
     # ------------------------------------------------------------------ writing
 
     def write(self) -> Function:

@@ -208,7 +208,7 @@ RULES: dict[str, Rule] = {
         n: _unary(getattr(vmath, n))
         for n in ("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "tanh", "logistic", "softplus")
     },
-    **{n: _unary(getattr(vmath, n)) for n in ("sqrt", "rsqrt", "erf", "sin", "cos")},
+    **{n: _unary(getattr(vmath, n)) for n in ("sqrt", "rsqrt", "erf", "erfc", "sin", "cos")},
 }
 
 HEAVY = {
@@ -223,11 +223,12 @@ HEAVY = {
     "logistic",
     "softplus",
     "erf",
+    "erfc",
     "sin",
     "cos",
     "pow",
 }
-_SINGLE_ONLY = {"exp2", "log2", "log10", "erf", "pow"}
+_SINGLE_ONLY = {"exp2", "log2", "log10", "erf", "erfc", "pow"}
 _FLOAT_ONLY = HEAVY | {"div", "reciprocal", "sqrt", "rsqrt", "copysign", "is_nan", "is_finite", "is_inf"}
 _LIKE_RESULT = {
     "rsqrt",
@@ -235,6 +236,7 @@ _LIKE_RESULT = {
     "relu",
     "softplus",
     "erf",
+    "erfc",
     "integer_pow",
     "clamp",
     "stop_gradient",
@@ -252,7 +254,7 @@ def operand_dtypes(e: Eqn) -> list[np.dtype] | None:
     if dtypes is None or not all([is_supported(d) for d in dtypes]):
         return None
     main = dtypes[-1]
-    if main.kind != "f" and name in _FLOAT_ONLY or main != SINGLE and name in _SINGLE_ONLY:
+    if main.kind != "f" and name in _FLOAT_ONLY or main != SINGLE and name in _SINGLE_ONLY and not _is_root(e):
         return None
     if main == BOOL and name in ("neg", "sub", "square", "sign", "relu", "integer_pow"):
         return None
@@ -309,4 +311,10 @@ def _lowers_power(y: int, dtype: np.dtype) -> bool:
 def apply(v: Lanes, e: Eqn, xs: list[str], from_: list[np.dtype], dtypes: list[np.dtype]) -> str:
     """The result of an equation, its operands given in the dtypes `from_`."""
     converted = [convert(v, x, f, d) for x, f, d in zip(xs, from_, dtypes)]
+    if _is_root(e):
+        return vmath.sqrt(v, converted[0], dtypes[-1])  # as NumPy does
     return RULES[e.prim.name](v, converted, dtypes[-1], e.params)
+
+
+def _is_root(e: Eqn) -> bool:
+    return e.prim.name == "pow" and type(e.invars[1]) is Literal and e.invars[1].val == 0.5

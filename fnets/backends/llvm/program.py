@@ -1,4 +1,6 @@
-"""The backend: optimise, group, compile the regions, and write the schedule around them. May import core, passes, numpy_codegen, kernel, regions."""
+"""The backend: optimise, group, compile the regions, and write the schedule around them. May import core, passes, numpy_codegen, expand, kernel,
+regions.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +8,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from fnets.backends.llvm.engine import host
+from fnets.backends.llvm.expand import expand
 from fnets.backends.llvm.kernel import as_equation, load, module_text
 from fnets.backends.llvm.regions import Region, schedule
 from fnets.backends.numpy_codegen import generate
@@ -38,7 +41,7 @@ def report_of(steps: list[Eqn | Region]) -> Report:
 def compile_native(jaxpr: Jaxpr, own_outputs: bool = False, donated: tuple[int, ...] = ()) -> Callable[..., list]:
     """Compile to a function of the flat arguments, as `compile_numpy`; raises `Unavailable` where there is no native code."""
     host()
-    jaxpr = optimise(jaxpr)
+    jaxpr = expand(optimise(jaxpr))
     steps = schedule(jaxpr)
     regions = [s for s in steps if isinstance(s, Region)]
     report = report_of(steps)

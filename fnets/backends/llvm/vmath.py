@@ -98,6 +98,13 @@ _REDUCIBLE = {SINGLE: 40000.0, DOUBLE: 1e6}  # beyond, the C library's function 
 _ERF_EDGE, _ERF_END = 0.93, 4.0
 _ERF_NEAR = chebyshev(lambda z: math.erf(math.sqrt(z)) / math.sqrt(z) - 1, 0.0, _ERF_EDGE**2, 7)
 _ERF_FAR = chebyshev(lambda t: math.log(math.erfc(t)), _ERF_EDGE, _ERF_END, 9)
+_ERFC_END = 10.5  # beyond, it is 0 in single precision
+_ERFC = chebyshev(
+    lambda q: (t := 2 * (1 + q) / (1 - q), (1 + 2 * t) * math.exp(t * t) * math.erfc(t))[1],
+    -1.0,
+    (_ERFC_END - 2) / (_ERFC_END + 2),
+    13,
+)
 
 # ------------------------------------------------------------------ helpers
 
@@ -278,6 +285,21 @@ def erf(v: Lanes, x: str, dtype: np.dtype) -> str:
     far = v.binary("fsub", v.const(1.0, dtype), exp(v, horner(v, t, _ERF_FAR, dtype), dtype), dtype)
     far = v.intrinsic("copysign", dtype, far, x)
     return v.select(v.compare("olt", size, v.const(_ERF_EDGE, dtype), dtype), near, far, dtype)
+
+
+def erfc(v: Lanes, x: str, dtype: np.dtype) -> str:
+    """exp(-t * t) / (1 + 2 t) times a polynomial in (t - 2) / (t + 2), t = |x|; 2 minus that below 0."""
+    t = at_most(v, v.intrinsic("fabs", dtype, x), _ERFC_END, dtype)
+    one, two = v.const(1.0, dtype), v.const(2.0, dtype)
+    q = v.binary("fdiv", v.binary("fsub", t, two, dtype), v.binary("fadd", t, two, dtype), dtype)
+    # -t * t in two parts, as its rounding would cost t * t ulp
+    square = v.binary("fmul", t, t, dtype)
+    lost = v.fma(t, t, negative(v, square, dtype), dtype)
+    slow = v.binary("fdiv", horner(v, q, _ERFC, dtype), v.fma(two, t, one, dtype), dtype)
+    slow = v.fma(negative(v, lost, dtype), slow, slow, dtype)
+    tail = v.binary("fmul", exp(v, negative(v, square, dtype), dtype), slow, dtype)
+    below = v.compare("olt", x, v.const(0.0, dtype), dtype)
+    return v.select(below, v.binary("fsub", two, tail, dtype), tail, dtype)
 
 
 # ------------------------------------------------------------------ sine and cosine; powers
