@@ -21,6 +21,11 @@ from fnets.control.cond import (
     cond_p,
     switch,
 )
+from fnets.control.implicit import (
+    custom_linear_solve,
+    custom_root,
+    linear_solve_p,
+)
 from fnets.control.loops import (
     associative_scan,
     map,
@@ -426,6 +431,8 @@ __all__ = [
     "cos_p",
     "cosh",
     "cosh_p",
+    "custom_linear_solve",
+    "custom_root",
     "cumlogsumexp",
     "cumlogsumexp_p",
     "cummax",
@@ -499,6 +506,7 @@ __all__ = [
     "le_p",
     "lgamma",
     "lgamma_p",
+    "linear_solve_p",
     "log",
     "log1p",
     "log1p_p",
