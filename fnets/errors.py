@@ -220,7 +220,7 @@ class TracerIntegerConversionError(FnetsError, TypeError):
     hint = True
 
 
-class TracerArrayConversionError(FnetsError, TypeError):
+class TracerArrayConversionError(FnetsError, TypeError, ValueError):
     """Code outside fnets asked for the memory of a traced array.
 
     NumPy's functions on a traced array trace by themselves; `np.asarray(x)` and compiled extensions need real memory. For those there is

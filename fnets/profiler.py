@@ -138,6 +138,10 @@ class Profile:
     """What `profile` returns: prints as a table, the slowest equation first.
 
     seconds: one whole run without clocks between; rows: the equations in the order of the program, each before those inside of it.
+
+    >>> import fnets.numpy as fnp
+    >>> list(profile(fnp.sin, 1.0).table().splitlines()[0].split())[::3]
+    ['sin:', 'a']
     """
 
     def __init__(self, name: str, seconds: float, rows: list[Row], events: list[tuple[_Timed, list[float]]]):
@@ -260,7 +264,16 @@ def profile(f: Callable, *args: Any, repeat: int = 5, **kwargs: Any) -> Profile:
 
 
 class MemoryReport:
-    """What `memory_report` returns: prints as a table of what is in memory at the worst moment."""
+    """What `memory_report` returns: prints as a table of what is in memory at the worst moment.
+
+    >>> import fnets.numpy as fnp
+    >>> import numpy as np
+    >>> print(memory_report(fnp.sin, np.ones(100)))
+    sin: at most 1.6 kB in use, at sin, ...
+             bytes  what, line
+               800  f64[100] x
+               800  f64[100] sin ...
+    """
 
     def __init__(self, name: str, memory: Memory):
         self.name = name
