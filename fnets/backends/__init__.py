@@ -100,7 +100,8 @@ def _with_safe_donation(run: Callable[..., list], donated: tuple[int, ...]) -> C
                 safe[k] = args[k].copy()
         return run(*safe)
 
-    guarded.source = getattr(run, "source", None)  # type: ignore[attr-defined]
+    for told in ("source", "report"):
+        setattr(guarded, told, getattr(run, told, None))
     return guarded
 
 

@@ -105,3 +105,7 @@ class Loaded:
     def address(self, name: str) -> int:
         """Where a function is."""
         return self._engine.get_function_address(name)
+
+    def variable(self, name: str) -> int:
+        """Where a global variable is."""
+        return self._engine.get_global_value_address(name)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from fnets.backends.llvm import cache
+from fnets.backends.llvm import cache, pool
 from fnets.backends.llvm.engine import Loaded, host, object_code
 from fnets.backends.llvm.nest import NestWriter
 from fnets.backends.llvm.regions import Region
@@ -90,14 +90,34 @@ def _entry(name: str, region: Region, writers: list[NestWriter], head: int) -> F
             is_array = f.op(f"icmp eq ptr {kind}, {array_type}")
             pointer = f.op(f"select i1 {is_array}, ptr {pointer}, ptr {own}")
         data[v] = pointer
-    unlocked = region.size >= _WITHOUT_LOCK
+    unlocked = region.size >= _WITHOUT_LOCK or any([w.chunk < w.extent for w in writers])
     state = f.call("ptr", "PyEval_SaveThread") if unlocked else ""
     for w in writers:
-        f.do(f"call void @{w.name}({', '.join(f'ptr {data[v]}' for v in w.buffers)})")
+        if w.chunk < w.extent:
+            _share(f, w, data)
+        else:
+            f.do(f"call void @{w.name}({', '.join(f'ptr {data[v]}' for v in w.buffers)}, i64 0, i64 {w.extent})")
     if unlocked:
         f.call("void", "PyEval_RestoreThread", ("ptr", state))
     _return_results(f, region, objects[len(region.inputs) :])
     return f
+
+
+def _share(f: Function, w: NestWriter, data: dict[Var, str]) -> None:
+    """Have the threads run a nest, chunk by chunk."""
+    operands = f.allocate(8 * len(w.buffers))
+    for i, v in enumerate(w.buffers):
+        f.do(f"store ptr {data[v]}, ptr {f.address(operands, i, 8)}")
+    task = Function(f"{w.name}_chunk", ["ptr %operands", "i64 %chunk"], linkage="internal")
+    pointers = [task.op(f"load ptr, ptr {task.address('%operands', i, 8)}") for i in range(len(w.buffers))]
+    low = task.mul("%chunk", w.chunk)
+    high = task.add(low, w.chunk)
+    inside = task.op(f"icmp slt i64 {high}, {w.extent}")
+    high = task.op(f"select i1 {inside}, i64 {high}, i64 {w.extent}")
+    task.do(f"call void @{w.name}({', '.join(f'ptr {p}' for p in pointers)}, i64 {low}, i64 {high})")
+    task.do("ret void")
+    f.helpers[f"{w.name}_chunk"] = task.text()
+    f.call("void", pool.PARFOR, ("ptr", f"@{w.name}_chunk"), ("ptr", operands), ("i64", str(-(-w.extent // w.chunk))))
 
 
 def _return_results(f: Function, region: Region, objects: list[str]) -> None:
@@ -151,6 +171,8 @@ def module_text(regions: list[Region]) -> str:
 def load(text: str) -> Loaded:
     """A module's code: from the cache, or compiled and put there."""
     h = host()
+    if pool.PARFOR in text:
+        pool.start()
     name = cache.key_of(text, h.cpu, h.features, h.version)
     code = cache.read(name)
     if code is not None:

@@ -20,6 +20,9 @@ from fnets.core.ir import Atom, Eqn, Literal, Var
 _UNROLL = 4  # vectors that a reduction keeps
 _BLOCK = 32  # rounds of the inner loop that are summed before they join the total
 
+_WORTH_THREADS = 100_000  # estimated nanoseconds from which threads share a nest
+_CHUNK = 25_000  # estimated nanoseconds of a share
+
 _COMBINE: dict[str, Callable[[Lanes, str, str, np.dtype], str]] = {
     "reduce_sum": lambda v, a, b, d: v.binary("fadd" if d.kind == "f" else "add", a, b, d),
     "reduce_max": maximum,
@@ -58,13 +61,16 @@ class NestWriter:
         sources = [reads.source(v) for e in nest.eqns for v in e.invars]
         self.loaded = list(dict.fromkeys([s for s in sources if type(s) is Var and s not in self.own]))
         self.buffers = [*self.loaded, *self.stored]
-        self.f = Function(name, [f"ptr %b{i}" for i in range(len(self.buffers))], linkage="internal")
+        self.f = Function(
+            name, [*[f"ptr %b{i}" for i in range(len(self.buffers))], "i64 %low", "i64 %high"], linkage="internal"
+        )
         self.pointer = {v: f"%b{i}" for i, v in enumerate(self.buffers)}
         self._axes()
         arrays = [v for e in nest.eqns for v in (*e.invars, *e.outvars) if v.aval.size > 1]
         full = vector_bytes // max([4, *[v.aval.dtype.itemsize for v in arrays]])
         self.width = min(full, 1 << max(0, self.columns - 1).bit_length())
         self._phases()
+        self.chunk = self._chunk()
         self.fixed: dict[tuple, str] = {}  # values that hold for the whole nest
         self.row: dict[tuple, str] = {}  # values that hold for the row that is being written
         self.row_values: dict[Var, str] = {}
@@ -119,6 +125,26 @@ class NestWriter:
         outer = tuple([steps[g[-1]] for g in self.outer])
         inner = next((steps[i] for i in reversed(self.inner) if domain[i] > 1), 0)
         return outer, inner
+
+    # ------------------------------------------------------------------ chunks
+
+    @property
+    def extent(self) -> int:
+        """The length of what threads share: the outermost axis, or the columns if there is no other."""
+        return self.trips[0] if self.outer else self.columns
+
+    def _chunk(self) -> int:
+        """How much of the extent a thread takes at once; all of it where the nest does not pay for threads or cannot be cut."""
+        levels = self.nest.level.values()
+        light = len(self.nest.eqns)
+        heavy = sum([e.prim.name in HEAVY for e in self.nest.eqns])
+        nanoseconds = math.prod(self.nest.domain) * (0.1 + 0.05 * light + 0.3 * heavy)
+        cut = "to_column" not in levels and (self.outer or "to_row" not in levels)
+        if nanoseconds < _WORTH_THREADS or not cut or self.extent < 2:
+            return self.extent
+        chunks = min(64, max(2, round(nanoseconds / _CHUNK)))
+        chunk = -(-self.extent // chunks)
+        return chunk if self.outer else -(-chunk // self.width) * self.width
 
     # ------------------------------------------------------------------ phases
 
@@ -223,7 +249,8 @@ class NestWriter:
 
     def _rows(self, depth: int, indices: list[str | int]) -> None:
         if depth < len(self.outer):
-            with self.f.loop(0, self.trips[depth], 1) as loop:
+            low, high = ("%low", "%high") if depth == 0 else (0, self.trips[depth])
+            with self.f.loop(low, high, 1) as loop:
                 self._rows(depth + 1, [*indices, loop.index])
             return
         self.indices = indices
@@ -333,6 +360,9 @@ class NestWriter:
     def _loops(self, sums: list[Eqn], body: Callable) -> list[str]:
         """The inner loop over all columns; returns the results of its reductions."""
         f, w, n = self.f, self.width, self.columns
+        if not sums and not self.outer and self.chunk < n:
+            self._shared_loop(body)
+            return []
         unroll = _UNROLL if sums and n >= _UNROLL * w else 1
         step = unroll * w
         v = Lanes(f, w)
@@ -378,6 +408,18 @@ class NestWriter:
         while len(vectors) > 1:
             vectors = [join(a, b) for a, b in zip(vectors[::2], vectors[1::2])]
         return [self._across(e, x) for e, x in zip(sums, vectors[0])]
+
+    def _shared_loop(self, body: Callable) -> None:
+        """The inner loop over this call's share of the columns."""
+        f, w, n = self.f, self.width, self.columns
+        full = n // w * w
+        ends = f.op(f"icmp slt i64 %high, {full}")
+        end = f.op(f"select i1 {ends}, i64 %high, i64 {full}")
+        with f.when(f.op(f"icmp slt i64 %low, {end}")), f.loop("%low", end, w) as loop:
+            body(Lanes(f, w), loop.index, [])
+        if n % w:
+            with f.when(f.op(f"icmp eq i64 %high, {n}")):
+                body(self._masked(n % w), full, [])
 
     def _across(self, e: Eqn, x: str) -> str:
         """The lanes of a vector combined, halves first."""

@@ -134,6 +134,16 @@ class Function:
         return self.op(f"getelementptr inbounds i{8 * size}, ptr {pointer}, i64 {offset}")
 
     @contextmanager
+    def when(self, condition: str) -> Iterator[None]:
+        """Code that runs only under a condition."""
+        inside, after = self.new("then"), self.new("after")
+        self.do(f"br i1 {condition}, label %{inside}, label %{after}")
+        self.label(inside)
+        yield
+        self.do(f"br label %{after}")
+        self.label(after)
+
+    @contextmanager
     def loop(
         self, low: str | int, high: str | int, step: int, carried: Sequence[tuple[str, str]] = ()
     ) -> Iterator[Loop]:
