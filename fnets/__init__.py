@@ -75,6 +75,7 @@ _SUBMODULES = (
     "progress",
     "random",
     "stages",
+    "test_util",
     "testing",
     "typing",
 )

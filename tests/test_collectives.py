@@ -7,6 +7,7 @@ import pytest
 
 import fnets
 import fnets.numpy as fnp
+from fnets import lax
 from fnets.control import collectives as c
 
 rng = np.random.default_rng(0)
@@ -98,3 +99,15 @@ def test_unbound_axis():
     with pytest.raises(ValueError, match="length of the mapped axis"):
         fnets.vmap(lambda x: c.psum_scatter(x, "i"), axis_name="i")(np.ones((3, 2)))
     assert fnp.zeros(1).shape == (1,)
+
+
+def test_pswapaxes_and_pbroadcast():
+    x = np.arange(12.0).reshape(2, 2, 3)
+    swapped = fnets.vmap(lambda x: lax.pswapaxes(x, "i", 0), axis_name="i")(x)
+    np.testing.assert_array_equal(swapped, x.transpose(1, 0, 2))
+    same = fnets.vmap(lambda x: lax.pbroadcast(x, "i", -1), axis_name="i")(x)
+    np.testing.assert_array_equal(same, np.stack([x[1], x[1]]))
+    g = fnets.grad(lambda x: fnp.sum(fnets.vmap(lambda x: lax.pbroadcast(x, "i", 0), axis_name="i")(x)))(x)
+    np.testing.assert_array_equal(g, np.stack([np.full((2, 3), 2.0), np.zeros((2, 3))]))
+    with pytest.raises(ValueError, match="source"):
+        fnets.vmap(lambda x: lax.pbroadcast(x, "i", 2), axis_name="i")(x)

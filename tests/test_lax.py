@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 import fnets
+import fnets.numpy as fnp
 from fnets import lax
+from fnets.testing import check_grads
 
 rng = np.random.default_rng(31)
 X, Y = rng.standard_normal((3, 4)), rng.standard_normal((3, 4))
@@ -393,3 +395,67 @@ def test_windowed_reductions_and_late_names():
     assert lax.linalg.cholesky(np.eye(2)).shape == (2, 2)
     with pytest.raises(AttributeError):
         lax.no_such_name  # noqa: B018
+
+
+# ------------------------------------------------------------------ odd ends
+
+
+@pytest.mark.parametrize("sizes", [[3, 0, 4], [2, 1, 1], [7, 0, 0], [0, 0, 0]])
+def test_ragged_dot(sizes):
+    rng = np.random.default_rng(0)
+    lhs, rhs, sizes = rng.standard_normal((7, 2)), rng.standard_normal((3, 2, 4)), np.array(sizes)
+
+    def loop(lhs, rhs):
+        out, start = np.zeros((7, 4)), 0
+        for g, n in enumerate(sizes):
+            out[start : start + n] = lhs[start : start + n] @ rhs[g]
+            start += n
+        return out
+
+    expected = loop(lhs, rhs)
+    np.testing.assert_allclose(lax.ragged_dot(lhs, rhs, sizes), expected)
+    np.testing.assert_allclose(fnets.jit(lax.ragged_dot)(lhs, rhs, sizes), expected)
+    for f in (lax.ragged_dot, fnets.jit(lax.ragged_dot)):
+        check_grads(lambda a, b, f=f: f(a, b, sizes), (lhs, rhs), order=2)
+    many = fnets.vmap(lax.ragged_dot, (0, None, None))(np.stack([lhs, 2 * lhs]), rhs, sizes)
+    np.testing.assert_allclose(many[1], 2 * expected)
+    assert lax.ragged_dot(lhs, rhs, sizes, preferred_element_type=np.float32).dtype == np.float32
+    with pytest.raises(ValueError, match="group_sizes"):
+        lax.ragged_dot(lhs, rhs, sizes[:2])
+
+
+def test_rng_bit_generator():
+    key = np.array([1, 2, 3, 4], np.uint32)
+    following, bits = lax.rng_bit_generator(key, (5, 7))
+    for a, b in zip(fnets.jit(lambda k: lax.rng_bit_generator(k, (5, 7)))(key), (following, bits)):
+        np.testing.assert_array_equal(a, b)
+    assert bits.shape == (5, 7) and following.dtype == np.uint32 and not np.array_equal(following, key)
+    assert not np.array_equal(lax.rng_bit_generator(following, (5, 7))[1], bits)
+    np.testing.assert_array_equal(lax.rng_bit_generator(key, (0,))[0], key)
+    wide = lax.rng_bit_generator(key.view(np.uint64), (5, 7), algorithm=lax.RandomAlgorithm.RNG_THREE_FRY)
+    np.testing.assert_array_equal(wide[0].view(np.uint32), following)
+    np.testing.assert_array_equal(wide[1], bits)
+    keys, many = fnets.vmap(fnets.vmap(lambda k: lax.rng_bit_generator(k, (5, 7))))(np.stack([[key], [following]]))
+    np.testing.assert_array_equal(many[0, 0], bits)
+    mean = lax.rng_bit_generator(key, (10_000,), np.uint8)[1].mean()
+    assert abs(mean - 127.5) < 4 * 74 / 100
+    with pytest.raises(TypeError, match="uint32"):
+        lax.rng_bit_generator(key[:3], (2,))
+
+
+def test_composite():
+    f = lax.composite(lambda x, *, k: fnp.sin(x) * k, "my.wave")
+    assert f(0.5, k=2) == 2 * np.sin(0.5)
+    assert fnets.make_jaxpr(lambda x: f(x, k=2))(0.5).eqns[0].where.scope == "my.wave"
+
+
+@pytest.mark.parametrize("op", [lax.lt, lax.le, lax.gt, lax.ge, lax.rem])
+def test_complex_numbers_have_no_order(op):
+    with pytest.raises(TypeError, match="complex"):
+        op(2 + 3j, np.complex64(4))
+
+
+def test_stop_gradient_of_what_is_no_array():
+    assert fnets.grad(lambda x: lax.stop_gradient({"a": x})["a"])(3.0) == 0.0
+    with pytest.raises(TypeError):
+        lax.stop_gradient(lambda x: x)

@@ -37,6 +37,7 @@ LAYERS = {
     "plots": 7,
     "scipy": 7,
     "profiler": 7,
+    "test_util": 7,
     "testing": 7,
     "cpu": 6,
     "dtypes": 7,

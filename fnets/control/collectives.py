@@ -329,6 +329,35 @@ def all_to_all(
     return tree.map(one, x)
 
 
+def pswapaxes(x: Any, axis_name: Any, axis: int, *, axis_index_groups: Any = None) -> Any:
+    """Exchange the mapped axis with an axis of the operand, which must be of the same length.
+
+    >>> import fnets
+    >>> fnets.vmap(lambda x: pswapaxes(x, "i", 0), axis_name="i")(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    array([[1., 3.],
+           [2., 4.]])
+    """
+    return all_to_all(x, axis_name, axis, axis, axis_index_groups=axis_index_groups)
+
+
+def pbroadcast(x: Any, axis_name: Any, source: int) -> Any:
+    """The value of one example for all of them.
+
+    >>> import fnets
+    >>> fnets.vmap(lambda x: pbroadcast(x, "i", 1), axis_name="i")(np.array([1.0, 3.0]))
+    array([3., 3.])
+    """
+    size = axis_size(axis_name)
+    if not -size <= source < size:
+        raise ArgumentError(f"[pbroadcast] expected a source below {size}, got {source}.")
+
+    def one(leaf: Any) -> Any:
+        chosen = slice_in_dim(all_gather(leaf, axis_name), source % size, source % size + 1, axis=0)
+        return reshape(chosen, shape_of(leaf))
+
+    return tree.map(one, x)
+
+
 def ppermute(x: Any, axis_name: Any, perm: Sequence[tuple[int, int]]) -> Any:
     """Send values between examples: `perm` holds pairs (source, destination); who receives nothing gets zeros.
 

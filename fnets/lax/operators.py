@@ -51,13 +51,24 @@ def _unary(name: str, f: Callable, what: str) -> Callable:
     return op
 
 
-def _binary(name: str, f: Callable, what: str) -> Callable:
+def _binary(name: str, f: Callable, what: str, ordered: bool = False) -> Callable:
     def op(x: Any, y: Any) -> Any:
+        if ordered:
+            _refuse_complex(name, x, y)
         return f(x, y)
 
     op.__name__ = op.__qualname__ = name
     op.__doc__ = f"{what}, elementwise. `x`, `y`: arrays or scalars that broadcast together.\n\n    >>> {name}(np.int32(6), np.int32(3)).shape\n    ()\n    "
     return op
+
+
+def _refuse_complex(name: str, *xs: Any) -> None:
+    """NumPy orders complex numbers by their real parts first; here they have no order, as in JAX."""
+    for x in xs:
+        if dtype_of(x).kind == "c":
+            raise DTypeError(
+                f"[{name}] expected real numbers, got {dtype_of(x).name}. Compare absolute values, or real parts."
+            )
 
 
 abs = _unary("abs", e.abs, "The absolute value")
@@ -103,10 +114,10 @@ bitwise_and = _binary("bitwise_and", e.bitwise_and, "Bitwise and")
 bitwise_or = _binary("bitwise_or", e.bitwise_or, "Bitwise or")
 bitwise_xor = _binary("bitwise_xor", e.bitwise_xor, "Bitwise exclusive or")
 eq = _binary("eq", e.eq, "x == y")
-ge = _binary("ge", e.ge, "x >= y")
-gt = _binary("gt", e.gt, "x > y")
-le = _binary("le", e.le, "x <= y")
-lt = _binary("lt", e.lt, "x < y")
+ge = _binary("ge", e.ge, "x >= y", ordered=True)
+gt = _binary("gt", e.gt, "x > y", ordered=True)
+le = _binary("le", e.le, "x <= y", ordered=True)
+lt = _binary("lt", e.lt, "x < y", ordered=True)
 max = _binary("max", e.maximum, "The larger")
 min = _binary("min", e.minimum, "The smaller")
 mul = _binary("mul", e.mul, "The product")
@@ -215,6 +226,7 @@ def rem(x: Any, y: Any) -> Any:
     >>> rem(np.int32(-7), np.int32(2))
     np.int32(-1)
     """
+    _refuse_complex("rem", x, y)
     return e.fmod(x, y)
 
 

@@ -872,9 +872,14 @@ def stop_gradient(x: Any) -> Any:
     """
     if isinstance(x, (Tracer, np.ndarray, float)):
         return stop_gradient_p.bind(x) if isinstance(x, Tracer) and is_float(x.dtype) else x
-    return tree.map(
-        lambda leaf: stop_gradient_p.bind(leaf) if isinstance(leaf, Tracer) and is_float(leaf.dtype) else leaf, x
-    )
+
+    def constant(leaf: Any) -> Any:
+        if isinstance(leaf, Tracer) and is_float(leaf.dtype):
+            return stop_gradient_p.bind(leaf)
+        typeof(leaf)  # raises for what is no array
+        return leaf
+
+    return tree.map(constant, x)
 
 
 copy_p = Primitive("copy", fresh=True)
