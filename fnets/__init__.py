@@ -29,7 +29,7 @@ from fnets import (
     tree,
     tree_util,
 )
-from fnets.config import debug_infs, debug_nans, default_dtype, disable_jit, enable_checks, enable_x64
+from fnets.config import debug_infs, debug_nans, default_dtype, disable_jit, enable_checks, enable_x64, no_tracing
 from fnets.control import policies as checkpoint_policies
 from fnets.control.callbacks import pure_callback
 from fnets.control.checkpoint import checkpoint, remat
@@ -74,6 +74,7 @@ _SUBMODULES = (
     "profiler",
     "progress",
     "random",
+    "scipy",
     "stages",
     "test_util",
     "testing",
@@ -204,6 +205,7 @@ __all__ = [
     "named_call",
     "named_scope",
     "nn",
+    "no_tracing",
     "numpy",
     "ops",
     "optim",
@@ -217,6 +219,7 @@ __all__ = [
     "pure_callback",
     "random",
     "remat",
+    "scipy",
     "stages",
     "testing",
     "tree",

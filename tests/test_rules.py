@@ -29,6 +29,7 @@ NO_SAMPLE_NEEDED = {
     "debug_callback",
     "io_callback",
     "pure_callback",
+    "native_region",
 }
 
 
