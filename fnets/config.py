@@ -57,6 +57,7 @@ _SETTINGS: dict[str, tuple[Any, Any]] = {
     "jit_cache_size": (int, 4096),
     "disable_jit": (_flag, False),
     "explain_cache_misses": (_flag, False),
+    "no_tracing": (_flag, False),
     "retrace_warning": (int, 16),  # warn when a jitted function has been compiled this often; 0 never
     "traceback": (_one_of("filtered", "full"), "filtered"),
 }
@@ -206,6 +207,16 @@ def disable_jit(disable: bool = True):
     True
     """
     return using(disable_jit=disable)
+
+
+def no_tracing(value: bool = True):
+    """Context manager: a jitted function that would have to be compiled raises `RetraceError`.
+
+    >>> with no_tracing():
+    ...     read("no_tracing")
+    True
+    """
+    return using(no_tracing=value)
 
 
 def enable_checks(value: bool = True):

@@ -312,6 +312,27 @@ class UnboundAxisError(FnetsError, NameError):
     """
 
 
+class RetraceError(FnetsError, RuntimeError):
+    """A jitted function had to be compiled inside `no_tracing`: something in its arguments' types, structure or static values is new.
+
+    `fnets.explain_cache_misses` names what has changed.
+
+    Wrong:
+        f = jit(lambda x: x + 1)
+        with fnets.no_tracing():
+            f(np.ones(3))
+
+    Right:
+        f = jit(lambda x: x + 1)
+        f(np.ones(3))
+        with fnets.no_tracing():
+            f(np.ones(3))
+
+    >>> issubclass(RetraceError, RuntimeError)
+    True
+    """
+
+
 class NonFiniteError(FnetsError, FloatingPointError):
     """With `debug_nans` or `debug_infs` on, an operation gave NaN or infinity.
 

@@ -282,3 +282,43 @@ def test_scalars_of_numpy_and_0d_arrays_share_an_entry():
     f(np.float64(1.0))
     f(np.array(1.0))
     assert f.cache_info().misses == 1
+
+
+def test_no_tracing():
+    f = fnets.jit(lambda x: x + 1)
+    f(np.ones(3))
+    with fnets.no_tracing():
+        np.testing.assert_array_equal(f(np.zeros(3)), np.ones(3))
+        with pytest.raises(RuntimeError, match="no_tracing"):
+            f(np.ones(4))
+        assert fnets.grad(lambda x: x * x)(3.0) == 6.0
+    np.testing.assert_array_equal(f(np.ones(4)), np.full(4, 2.0))
+
+
+def test_masked_arrays_are_refused():
+    x = np.ma.array([1.0, 2.0], mask=[True, False])
+    for t in (fnets.jit, fnets.vmap, fnets.grad, fnets.make_jaxpr):
+        with pytest.raises(ValueError, match="masked"):
+            t(lambda x: x.sum())(x)
+
+
+def test_static_arguments_that_cannot_be_compared():
+    class Odd:
+        def __hash__(self):
+            return 1
+
+        def __eq__(self, other):
+            raise NotImplementedError("no such thing")
+
+    f = fnets.jit(lambda x, y: x + 3, static_argnums=1)
+    with pytest.raises(ValueError, match="compared"):
+        f(1, Odd())
+        f(1, Odd())
+
+
+def test_name_of_make_jaxpr():
+    def foo(x):
+        return x
+
+    made = fnets.make_jaxpr(foo)
+    assert made.__name__ == "make_jaxpr(foo)" and made.__qualname__ == f"make_jaxpr({foo.__qualname__})"

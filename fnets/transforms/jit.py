@@ -19,7 +19,7 @@ from fnets.backends import check_backend, compiled
 from fnets.core.avals import WEAK_AVALS
 from fnets.core.ir import Jaxpr
 from fnets.core.trace import Tracer, check_alive, typeof
-from fnets.errors import ArgumentError
+from fnets.errors import ArgumentError, RetraceError
 from fnets.transforms.cache_misses import leaf_names, log_miss, warn_of_retraces
 from fnets.transforms.call import jit_p
 from fnets.transforms.edge import public, trim_traceback
@@ -167,6 +167,11 @@ def _jitted(function: Callable, staging: Function, cache: dict) -> Callable:
     def compile_for(key: tuple, leaves: list) -> _Entry:
         nonlocal misses
         misses += 1
+        if config.read("no_tracing"):
+            raise RetraceError(
+                f"[jit] expected {name} to be compiled for these arguments already, got a call that needs tracing, inside no_tracing. "
+                "Call it once before, or look at what changed with fnets.explain_cache_misses()."
+            )
         spec, static = key[:2]
         check_data("jit", leaves, lambda: leaf_names(function, spec, static))
         staged = staging.stage([typeof(x) for x in leaves], spec, static)

@@ -76,7 +76,15 @@ class Static:
         return self.hash
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is Static and type(self.value) is type(other.value) and self.value == other.value
+        if type(other) is not Static or type(self.value) is not type(other.value):
+            return False
+        try:
+            return bool(self.value == other.value)
+        except Exception as error:
+            raise ArgumentError(
+                f"[jit] expected a static argument that can be compared with ==, got {type(self.value).__name__}, "
+                f"whose __eq__ raised {type(error).__name__}: {error}."
+            ) from error
 
 
 def _freeze(c: Any) -> Any:

@@ -243,6 +243,8 @@ def is_data(x: Any) -> bool:
 def check_data(op: str, leaves: Sequence[Any], paths: Callable[[], Sequence[str]]) -> None:
     """Raise unless every leaf is an array or a number; `paths` names them when one is not."""
     for i, x in enumerate(leaves):
+        if type(x) is not np.ndarray and isinstance(x, np.ma.MaskedArray):
+            typeof(x)  # raises: the mask would be lost
         if not is_data(x) or (isinstance(x, np.ndarray) and x.dtype.kind in "OSUM"):
             kind = f"an array of dtype {x.dtype}" if isinstance(x, np.ndarray) else type(x).__name__
             raise ArgumentError(
@@ -308,7 +310,8 @@ def make_jaxpr(
         structs = [ShapeDtypeStruct(v.aval.shape, v.aval.dtype, weak_type=v.aval.weak_type) for v in jaxpr.outvars]
         return jaxpr, tree.unflatten_spec(out_spec, structs)
 
-    made.__name__ = made.__qualname__ = f"make_jaxpr({name_of(fun)})"
+    made.__name__ = f"make_jaxpr({name_of(fun)})"
+    made.__qualname__ = f"make_jaxpr({getattr(fun, '__qualname__', name_of(fun))})"
     return made
 
 
