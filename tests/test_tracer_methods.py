@@ -325,7 +325,9 @@ def test_changes_in_place_are_an_error(change):
 
 
 def test_assignment_of_a_traced_value_into_an_array_is_an_error():
-    with pytest.raises(ValueError, match="instead of a") as told:  # NumPy wraps our error into its own; grad takes it out again
+    with pytest.raises(
+        ValueError, match="instead of a"
+    ) as told:  # NumPy wraps our error into its own; grad takes it out again
         fnets.grad(lambda v: (np.zeros(3).__setitem__(0, v[0, 0]), v.sum())[1])(X)
     assert isinstance(told.value, TracerArrayConversionError)
     with pytest.raises(TracerArrayConversionError, match="at"):
