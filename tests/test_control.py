@@ -540,3 +540,50 @@ def test_checkpoint_holds_what_it_computes_from_outer_values():
     x = np.array([0.3, -0.6, 0.9])
     np.testing.assert_allclose(fnets.grad(f)(0.5, x), np.sum(np.cos(np.exp(0.5)) * np.exp(0.5) * x))
     assert "exp" not in [e.prim.name for e in fnets.make_jaxpr(f)(0.5, x).eqns]
+
+
+# ------------------------------------------------------------------ what nobody reads is not computed
+
+
+def test_dead_parts_of_loops_branches_and_calls():
+    def rnn(h, xs):
+        return lax.scan(lambda h, x: (fnp.tanh(h + x), fnp.exp(h)), h, xs)[0]
+
+    jaxpr = fnets.make_jaxpr(rnn)(1.0, np.ones(3))
+    (eqn,) = [e for e in jaxpr.eqns if e.prim.name == "scan"]
+    assert len(eqn.outvars) == 1 and "exp" not in set(_names(jaxpr))
+
+    def chain(cs):  # every part of the carry needs itself and the one to the left
+        return lax.scan(lambda c, _: ([c[0], *[a * b for a, b in zip(c, c[1:])]], None), cs, None, length=4)[0]
+
+    for k in range(4):
+        jaxpr = fnets.make_jaxpr(lambda cs, k=k: chain(cs)[k])([1.0, 2.0, 3.0, 4.0])
+        assert list(_names(jaxpr)).count("mul") == k
+        fnets.core.check_jaxpr(jaxpr)
+        assert jaxpr(1.0, 2.0, 3.0, 4.0)[0] == chain([1.0, 2.0, 3.0, 4.0])[k]
+
+    def loop(n, x):
+        return lax.while_loop(lambda s: s[0] < n, lambda s: (s[0] + 1, 2.0 * s[1], fnp.sin(s[2])), (0, x, x))[1]
+
+    jaxpr = fnets.make_jaxpr(loop)(3, 1.0)
+    assert "sin" not in set(_names(jaxpr)) and jaxpr(3, 1.0)[0] == 8.0
+
+    def branch(p, x):
+        return lax.cond(p, lambda x: (x, fnp.sin(x)), lambda x: (2.0 * x, fnp.cos(x)), x)[0]
+
+    jaxpr = fnets.make_jaxpr(branch)(True, 1.0)
+    assert not {"sin", "cos"} & set(_names(jaxpr)) and jaxpr(False, 1.0)[0] == 2.0
+    for call in (fnets.jit, fnets.checkpoint):
+        jaxpr = fnets.make_jaxpr(lambda x, call=call: call(lambda x: (fnp.sin(x), fnp.cos(x)))(x)[1])(1.0)
+        assert set(_names(jaxpr)) & {"sin", "cos"} == {"cos"}
+
+
+def test_effects_in_dead_parts_stay():
+    seen = []
+
+    def step(c, x):
+        fnets.debug.callback(lambda v: seen.append(float(v)), x)
+        return c + 1.0, fnp.exp(x)
+
+    fnets.jit(lambda xs: lax.scan(step, 0.0, xs)[0])(np.arange(3.0))
+    assert seen == [0.0, 1.0, 2.0]

@@ -81,7 +81,7 @@ def test_nan_in_a_loop_and_in_a_branch():
         return lax.scan(step, x, None, length=5)[1].sum()
 
     line = f.__code__.co_firstlineno + 3
-    for g in (f, fnets.jit(f), fnets.grad(f), fnets.jit(fnets.grad(f))):
+    for g in (f, fnets.jit(f), fnets.grad(f), fnets.jit(fnets.value_and_grad(f))):
         with fnets.debug_nans(), pytest.raises(NonFiniteError, match=r"^\[log\]") as caught:
             g(np.float32(2.5))
         assert caught.value.where.line == line

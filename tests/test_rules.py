@@ -21,6 +21,7 @@ NO_SAMPLE_NEEDED = {
     "custom_vjp_call",
     "custom_jvp_call",
     "custom_vmap_call",
+    "custom_linear_solve",
     "psum",
     "all_gather",
     "psum_scatter",

@@ -11,7 +11,7 @@ from fnets.backends import compiled
 from fnets.control.operands import flatten_arguments
 from fnets.control.policies import Policy, nothing_saveable
 from fnets.core.avals import ShapedArray, is_float
-from fnets.core.ir import Jaxpr, Var, drop_dead, eval_jaxpr
+from fnets.core.ir import Jaxpr, Var, drop_dead, drop_dead_call, eval_jaxpr
 from fnets.core.primitive import Primitive
 from fnets.core.trace import typeof
 from fnets.primitives.base import linear, zeros_of
@@ -97,6 +97,7 @@ def _jvp(primals: Sequence, tangents: Sequence, jaxpr: Jaxpr, policy: Policy) ->
 checkpoint_p.impl = lambda *args, jaxpr, policy: compiled(jaxpr)(*args)
 checkpoint_p.abstract = lambda *avals, jaxpr, policy: [v.aval for v in jaxpr.outvars]
 checkpoint_p.vjp = _vjp
+checkpoint_p.rules["dce"] = drop_dead_call
 checkpoint_p.jvp = _jvp
 checkpoint_p.batch = lambda size, vals, dims, jaxpr, policy: call_batch(
     functools.partial(_bind, policy=policy), size, vals, dims, jaxpr

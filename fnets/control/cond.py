@@ -23,7 +23,7 @@ from fnets.control.operands import (
     stage_user,
 )
 from fnets.core.avals import ShapedArray, is_float, strong_dtype
-from fnets.core.ir import Jaxpr, Var, eval_jaxpr
+from fnets.core.ir import Eqn, Jaxpr, Var, eval_jaxpr, kept_of, without_results
 from fnets.core.primitive import Primitive
 from fnets.core.trace import Tracer, dtype_of, is_weak, shape_of, typeof
 from fnets.errors import ArgumentError, ShapeError
@@ -183,7 +183,19 @@ def _only_where(chosen: Any, operands: Sequence[Any], dims: Sequence[int | None]
     ]
 
 
+def _drop_dead(e: Eqn, used: Sequence[bool]) -> Eqn:
+    """Without the results that nobody reads, and operands that no branch needs any more."""
+    smaller = [without_results(b, tuple(used)) for b in e.params["branches"]]
+    read = [any(column) for column in zip(*[r for _, r in smaller])]
+    branches = tuple([b.replace(invars=kept_of(b.invars, read)) for b, _ in smaller])
+    index, *operands = e.invars
+    return e.replace(
+        invars=[index, *kept_of(operands, read)], outvars=kept_of(e.outvars, used), params={"branches": branches}
+    )
+
+
 cond_p.jvp, cond_p.vjp, cond_p.batch = _jvp, _vjp, _batch
+cond_p.rules["dce"] = _drop_dead
 
 
 def _with_all_consts(staged: Sequence[Staged]) -> tuple[list[Jaxpr], list]:

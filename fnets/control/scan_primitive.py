@@ -15,7 +15,7 @@ import numpy as np
 from fnets import progress as progress_bars
 from fnets.backends import compiled
 from fnets.core.avals import ShapedArray, is_float
-from fnets.core.ir import Jaxpr, eval_jaxpr
+from fnets.core.ir import Eqn, Jaxpr, eval_jaxpr, kept_of, without_results
 from fnets.core.primitive import Primitive
 from fnets.core.trace import typeof
 from fnets.errors import JaxprTypeError
@@ -337,4 +337,26 @@ def _batch(
     return results, [(0 if k < nk else 1) if b else None for k, b in enumerate(out_batched)]
 
 
+def _drop_dead(e: Eqn, used: Sequence[bool]) -> Eqn:
+    """Without the ys that nobody reads, and the parts of the carry that neither a result nor another part needs."""
+    jaxpr, nc, nk = e.params["jaxpr"], e.params["num_consts"], e.params["num_carry"]
+    carried, ys = list(used[:nk]), list(used[nk:])
+    while True:
+        body, read = without_results(jaxpr, (*carried, *ys))
+        grown = [a or b for a, b in zip(carried, read[nc : nc + nk])]
+        if grown == carried:
+            break
+        carried = grown
+    reads = [*read[:nc], *carried, *read[nc + nk :]]
+    params = {
+        "jaxpr": body.replace(invars=kept_of(body.invars, reads)),
+        "num_consts": sum(read[:nc]),
+        "num_carry": sum(carried),
+    }
+    return e.replace(
+        invars=kept_of(e.invars, reads), outvars=kept_of(e.outvars, [*carried, *ys]), params=e.params | params
+    )
+
+
 scan_p.impl, scan_p.abstract, scan_p.jvp, scan_p.vjp, scan_p.batch = _impl, _abstract, _jvp, _vjp, _batch
+scan_p.rules["dce"] = _drop_dead

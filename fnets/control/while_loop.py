@@ -27,7 +27,7 @@ from fnets.control.operands import (
 )
 from fnets.control.scan import check_unroll, scan
 from fnets.core.avals import ShapedArray, is_float
-from fnets.core.ir import Jaxpr, eval_jaxpr
+from fnets.core.ir import Eqn, Jaxpr, eval_jaxpr, kept_of, without_results
 from fnets.core.primitive import Primitive
 from fnets.core.trace import dtype_of, is_weak, shape_of, typeof
 from fnets.errors import ArgumentError, ShapeError
@@ -294,7 +294,31 @@ def _run_backwards(
     return found
 
 
+def _drop_dead(e: Eqn, used: Sequence[bool]) -> Eqn:
+    """Without the parts of the carry that neither a result, nor the condition, nor another part needs."""
+    cond_jaxpr, body_jaxpr = e.params["cond_jaxpr"], e.params["body_jaxpr"]
+    ncc, nbc = e.params["cond_nconsts"], e.params["body_nconsts"]
+    cond_jaxpr, asked = without_results(cond_jaxpr, (True,))
+    carried = [u or a for u, a in zip(used, asked[ncc:])]
+    while True:
+        body, read = without_results(body_jaxpr, tuple(carried))
+        grown = [a or b for a, b in zip(carried, read[nbc:])]
+        if grown == carried:
+            break
+        carried = grown
+    cc, bc, carry = _split(e.invars, ncc, nbc)
+    params = {
+        "cond_jaxpr": cond_jaxpr.replace(invars=kept_of(cond_jaxpr.invars, [*asked[:ncc], *carried])),
+        "body_jaxpr": body.replace(invars=kept_of(body.invars, [*read[:nbc], *carried])),
+        "cond_nconsts": sum(asked[:ncc]),
+        "body_nconsts": sum(read[:nbc]),
+    }
+    invars = [*kept_of(cc, asked[:ncc]), *kept_of(bc, read[:nbc]), *kept_of(carry, carried)]
+    return e.replace(invars=invars, outvars=kept_of(e.outvars, carried), params=params)
+
+
 while_p.impl, while_p.abstract, while_p.jvp, while_p.vjp, while_p.batch = _impl, _abstract, _jvp, _vjp, _batch
+while_p.rules["dce"] = _drop_dead
 
 
 # ------------------------------------------------------------------ the user's functions

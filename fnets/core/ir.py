@@ -183,11 +183,17 @@ def has_effect(eqn: Eqn) -> bool:
 
 
 def drop_dead(jaxpr: Jaxpr) -> Jaxpr:
-    """Without the equations and constants that neither a result nor an effect needs."""
+    """Without the equations and constants that neither a result nor an effect needs.
+
+    A primitive's `rules["dce"](eqn, used)` may give an equation without the results that nobody reads, and what those alone need.
+    """
     live = {v for v in jaxpr.outvars if type(v) is Var}
     needed = []
     for e in reversed(jaxpr.eqns):
-        if has_effect(e) or any([v in live for v in e.outvars]):
+        used = [v in live for v in e.outvars]
+        if any(used) or has_effect(e):
+            if "dce" in e.prim.rules and not all(used):
+                e = e.prim.rules["dce"](e, used)
             needed.append(e)
             live.update([v for v in e.invars if type(v) is Var])
     consts = [(v, c) for v, c in zip(jaxpr.constvars, jaxpr.consts) if v in live]
@@ -236,3 +242,29 @@ def weak_memo(function: Callable) -> Callable:
             return value
 
     return memoised
+
+
+@weak_memo
+def without_results(jaxpr: Jaxpr, used: tuple[bool, ...]) -> tuple[Jaxpr, tuple[bool, ...]]:
+    """The jaxpr with those results alone that are used, and which of its arguments it still reads (it keeps them all)."""
+    smaller = drop_dead(jaxpr.replace(outvars=[v for v, u in zip(jaxpr.outvars, used) if u]))
+    read = {v for e in smaller.eqns for v in e.invars} | set(smaller.outvars)
+    return smaller, tuple([v in read for v in smaller.invars])
+
+
+def kept_of(xs: Iterable[Any], flags: Iterable[bool]) -> list:
+    """The items whose flags are set.
+
+    >>> kept_of("abc", [True, False, True])
+    ['a', 'c']
+    """
+    return [x for x, f in zip(xs, flags) if f]
+
+
+def drop_dead_call(e: Eqn, used: Sequence[bool]) -> Eqn:
+    """The "dce" rule of primitives that run their parameter `jaxpr` once, on all their operands."""
+    smaller, read = without_results(e.params["jaxpr"], tuple(used))
+    smaller = smaller.replace(invars=kept_of(smaller.invars, read))
+    return e.replace(
+        invars=kept_of(e.invars, read), outvars=kept_of(e.outvars, used), params=e.params | {"jaxpr": smaller}
+    )

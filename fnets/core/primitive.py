@@ -9,6 +9,7 @@ Rules are plain functions stored on the primitive:
     batch(size, vals, dims, **params)  -> out(s), dim(s)                        a dim may be None (not batched), in and out
     lower[backend](ctx, eqn, args, out) -> backend-specific                     optional; for "numpy" see backends/numpy_codegen.py
     rules["stage"](args, params)       -> args, params                          optional; called before an equation is recorded
+    rules["dce"](eqn, used)            -> eqn                                   optional; an equation without the results that nobody reads
     rules[name]                                                                 third-party transformations
 
 `active` is the tuple of positions that are differentiated. `pull` is None when no output can carry a derivative.

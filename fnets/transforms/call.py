@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fnets.backends import compiled
+from fnets.core.ir import drop_dead_call
 from fnets.core.primitive import Primitive
 from fnets.transforms.jvp import call_jvp
 from fnets.transforms.vjp import call_vjp
@@ -24,3 +25,4 @@ jit_p.vjp = lambda active, *args, jaxpr, name, backend: call_vjp(_bind_jit(name,
 jit_p.batch = lambda size, vals, dims, jaxpr, name, backend: call_batch(
     _bind_jit(name, backend), size, vals, dims, jaxpr
 )
+jit_p.rules["dce"] = drop_dead_call
