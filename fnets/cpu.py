@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from fnets import tree
-from fnets.core.trace import Tracer
+from fnets.core.trace import Tracer, resumed
 from fnets.errors import ArgumentError
 from fnets.primitives.base import arr
 
@@ -166,14 +166,16 @@ def default_matmul_precision(precision: Any) -> Iterator[None]:
     yield
 
 
-@contextlib.contextmanager
-def ensure_compile_time_eval() -> Iterator[None]:
-    """Context manager: compute now what does not depend on traced values. That is always so here.
+def ensure_compile_time_eval() -> contextlib.AbstractContextManager:
+    """Context manager: compute now what does not depend on values that are being staged.
+
+    Outside of branches and checkpointed functions that is always so. Inside, what is computed from values of an outer function alone is part
+    of the branch; within this block it is not, so that Python may decide on values that the outer function knows.
 
     >>> with ensure_compile_time_eval():
     ...     pass
     """
-    yield
+    return resumed()
 
 
 def print_environment_info(return_string: bool = False) -> str | None:

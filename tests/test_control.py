@@ -587,3 +587,15 @@ def test_effects_in_dead_parts_stay():
 
     fnets.jit(lambda xs: lax.scan(step, 0.0, xs)[0])(np.arange(3.0))
     assert seen == [0.0, 1.0, 2.0]
+
+
+def test_python_may_decide_on_values_that_an_outer_function_knows():
+    @functools.partial(fnets.checkpoint, static_argnums=0)
+    def g(x):
+        with fnets.ensure_compile_time_eval():
+            positive = x > 0
+        return fnp.sin(x) if positive else fnp.cos(x)
+
+    assert fnets.grad(g)(0.0) == 0.0 and fnets.grad(g)(1.0) == np.cos(1.0)
+    with pytest.raises(TypeError):
+        fnets.jit(fnets.grad(g))(1.0)

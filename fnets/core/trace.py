@@ -10,8 +10,9 @@ is computed from outer values alone belongs to the branch. The outer traces are 
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import Any
 
@@ -207,6 +208,27 @@ def innermost(wanted: Callable[[Trace], bool]) -> Trace | None:
     while trace is not None and not wanted(trace):
         trace = trace.outer
     return trace
+
+
+@contextlib.contextmanager
+def resumed() -> Iterator[None]:
+    """Let paused traces run for the length of a `with` block: what is theirs goes to them, and is known where they know values.
+
+    >>> with resumed():
+    ...     pass
+    """
+    paused = []
+    trace = _innermost.get()
+    while trace is not None:
+        if trace.alive is None:
+            trace.alive = True
+            paused.append(trace)
+        trace = trace.outer
+    try:
+        yield
+    finally:
+        for trace in paused:
+            trace.alive = None
 
 
 def process_elsewhere(tracer: Tracer, prim: Any, args: tuple, params: dict) -> Any:
