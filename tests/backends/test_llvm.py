@@ -223,6 +223,28 @@ def test_results_are_owned():
         assert not any(np.shares_memory(a, b) for b in out[:i])
 
 
+def test_views_of_one_array_in_one_call():
+    x = rng.standard_normal(9).astype(np.float32)
+
+    def f(x):
+        y = fnp.concatenate([x, x])  # memory that may be written to, seen through several views
+        a, b, c = y[:9], y[4:13], y[9:]
+        return fnp.tanh(a) * 2, b * 3 + 1, fnp.exp(a + b) * 2, c * y[:1]
+
+    check(f, x)
+
+
+def test_axes_of_length_one():
+    for shape in ((3, 1), (1, 3), (1, 1, 4), (4, 1, 1), (1, 4, 1), (17, 1), (1, 17)):
+        x = rng.standard_normal(shape).astype(np.float32)
+        for axis in (*range(x.ndim), -1):
+
+            def f(x, axis=axis):
+                return fnp.sum(x * 2 + 1, axis), fnp.max(x - 1, axis), fnp.all(x > 0, axis), fnp.tanh(x) * x
+
+            check(f, x)
+
+
 def test_donated_arguments():
     x, g = (rng.standard_normal((64, 64)).astype(np.float32) for _ in range(2))
     want = x - 0.1 * np.tanh(g)

@@ -22,6 +22,7 @@ from fnets.core.ir import Eqn, Var
 from fnets.core.primitive import Primitive
 
 _WITHOUT_LOCK = 1 << 16  # elements from which other Python threads may run meanwhile
+new_array = np.empty  # makes the results
 _FASTCALL = 0x80  # METH_FASTCALL
 
 
@@ -210,14 +211,19 @@ def as_equation(region: Region, loaded: Loaded, name: str) -> Eqn:
     return Eqn(native_p, region.inputs, region.outputs, {"kernel": kernel}, region.eqns[-1].where)
 
 
+def _is_free(cg: Any, u: Var, operands: tuple[Var, ...]) -> bool:
+    """True if the memory of an operand ends here and no other operand is a view of it."""
+    return cg.ends_at(cg.position, u) and not any([cg.roots[u] & cg.roots[w] for w in operands if w is not u])
+
+
 def _lower(cg: Any, e: Eqn, args: list[str], out: str | None) -> str:
     kernel = e.params["kernel"]
     operands = [f"float({a})" if v.aval.weak_type and v.aval.dtype.kind != "f" else a for v, a in zip(e.invars, args)]
-    empty = cg.const(np.empty, "empty")
+    empty = cg.const(new_array, "empty")
     taken: set[Var] = set()
     results = []
     for v in e.outvars:
-        place = next((u for u in kernel.region.replaceable[v] if u not in taken and cg.ends_at(cg.position, u)), None)
+        place = next((u for u in kernel.region.replaceable[v] if u not in taken and _is_free(cg, u, e.invars)), None)
         if place is None:
             results.append(f"{empty}({v.aval.shape}, {cg.const(v.aval.dtype, 'dtype')})")
         else:

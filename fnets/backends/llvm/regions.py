@@ -92,7 +92,8 @@ def is_native(e: Eqn) -> bool:
     if e.prim.name in REDUCTIONS:
         x = e.invars[0].aval
         axes, n = e.params["axes"], x.ndim
-        ends = axes == tuple(range(n - len(axes), n)) or axes == tuple(range(len(axes)))
+        trailing, leading = axes == tuple(range(n - len(axes), n)), axes == tuple(range(len(axes)))
+        ends = trailing or leading and out.size > 1  # vectors run along what is kept
         logic = e.prim.name not in ("reduce_and", "reduce_or", "reduce_xor") or x.dtype.kind in "biu"
         return (
             bool(axes)
