@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import importlib
 import importlib.metadata
 import importlib.util
 import os
@@ -20,7 +19,6 @@ import fnets
 from fnets import config, errors
 from fnets.backends import backend_names
 
-_MODULES_WITH_ERRORS = ("random", "optim", "data", "io", "nn", "lax", "primitives.solvers")
 _EXTRAS = {  # distribution -> what it is for
     "matplotlib": "fnets.plots (extra: examples)",
     "tqdm": "progress bars in examples (extra: examples)",
@@ -39,19 +37,13 @@ _THREAD_VARIABLES = (
 )
 
 
-def _classes() -> dict[str, type[errors.FnetsError]]:
-    for name in _MODULES_WITH_ERRORS:
-        importlib.import_module(f"fnets.{name}")
-    return errors.error_classes()
-
-
 def explain(name: str | None) -> str:
     """Cause, wrong code and right code of an error class; without a name, the list of classes.
 
     >>> print(explain("AxisError").splitlines()[0])
     AxisError (a ValueError, an IndexError)
     """
-    classes = _classes()
+    classes = errors.error_classes()
     if name is None:
         width = max(map(len, classes))
         lines = [f"{n:{width}}  {errors.explanation(c).cause.splitlines()[0]}" for n, c in classes.items()]

@@ -12,6 +12,8 @@ import inspect
 import re
 from typing import NamedTuple
 
+import numpy as np
+
 from fnets.source import describe_location, user_location
 
 EXAMPLE_IMPORTS = """\
@@ -458,6 +460,70 @@ class MissingExtraError(FnetsError, ImportError):
         fnets.plots.loss_curve([1.0, 0.5])  # after pip install fnets[examples]
 
     >>> issubclass(MissingExtraError, ImportError)
+    True
+    """
+
+
+class KeyReuseError(FnetsError, RuntimeError):
+    """A key was used twice inside `check_key_reuse`, so that two draws which look independent are the same.
+
+    Wrong:
+        with random.check_key_reuse():
+            key = random.key(0)
+            random.normal(key), random.uniform(key)
+
+    Right:
+        with random.check_key_reuse():
+            k1, k2 = random.split(random.key(0))
+            random.normal(k1), random.uniform(k2)
+
+    >>> issubclass(KeyReuseError, RuntimeError)
+    True
+    """
+
+
+class SeedOverflowError(ArgumentError, OverflowError):
+    """A Python integer that is folded into a key, or makes one, does not fit.
+
+    Wrong:
+        random.key(2**64)
+
+    Right:
+        random.key(2**64 % 2**63)
+
+    >>> issubclass(SeedOverflowError, OverflowError)
+    True
+    """
+
+
+class TreeKeyError(FnetsError, KeyError):
+    """No value, or more than one, goes by a name.
+
+    Wrong:
+        state = fnets.optim.adam(1.0).init(np.ones(2))
+        fnets.optim.tree.set(state, momentum=np.zeros(2))
+
+    Right:
+        state = fnets.optim.adam(1.0).init(np.ones(2))
+        fnets.optim.tree.set(state, mu=np.zeros(2))
+
+    >>> issubclass(TreeKeyError, KeyError)
+    True
+    """
+
+    __str__ = Exception.__str__  # KeyError's own would quote the message
+
+
+class LinAlgError(FnetsError, np.linalg.LinAlgError):
+    """A matrix is singular, not positive definite, or has values for which an algorithm does not converge.
+
+    Wrong:
+        fnp.linalg.inv(fnp.zeros((2, 2)))
+
+    Right:
+        fnp.linalg.pinv(fnp.zeros((2, 2)))
+
+    >>> issubclass(LinAlgError, np.linalg.LinAlgError)
     True
     """
 

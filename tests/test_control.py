@@ -599,3 +599,37 @@ def test_python_may_decide_on_values_that_an_outer_function_knows():
     assert fnets.grad(g)(0.0) == 0.0 and fnets.grad(g)(1.0) == np.cos(1.0)
     with pytest.raises(TypeError):
         fnets.jit(fnets.grad(g))(1.0)
+
+
+@pytest.mark.parametrize("what", [None, "foo", (1.0, 1.0), len, np.zeros(2)])
+def test_what_is_no_predicate(what):
+    for call in (
+        lambda: lax.cond(what, lambda: 1, lambda: 2),
+        lambda: lax.switch(what, [lambda: 1, lambda: 2]),
+        lambda: lax.while_loop(lambda c: what, lambda c: c, 0.0),
+    ):
+        with pytest.raises((TypeError, ValueError), match=r"^\[(cond|switch|while_loop)\] expected"):
+            call()
+
+
+def test_offloading_keeps():
+    policies = fnets.checkpoint_policies
+    policy = policies.save_and_offload_only_these_names(
+        names_which_can_be_saved=["a"],
+        names_which_can_be_offloaded=["b"],
+        offload_src="device",
+        offload_dst="pinned_host",
+    )
+    name = fnets.ad_checkpoint.checkpoint_name
+
+    def f(x):
+        return fnp.sin(name(fnp.sin(name(fnp.sin(x), "a")), "b"))
+
+    push = fnets.linearize(fnets.checkpoint(f, policy=policy), 0.5)[1]
+    assert list(_names(push.jaxpr)).count("sin") == 0
+    np.testing.assert_allclose(push(1.0), fnets.grad(f)(0.5))
+    w = np.eye(3)
+    dots = fnets.checkpoint(
+        lambda x: fnp.sin(x @ w) @ w, policy=policies.offload_dot_with_no_batch_dims("device", "host")
+    )
+    np.testing.assert_allclose(fnets.jacrev(dots)(np.zeros(3)), np.eye(3))

@@ -362,8 +362,9 @@ def test_gradients_stay_in_the_family():
     "changes",
     [{}, {"feature_group_count": 2}, {"batch_group_count": 2}, {"lhs_dilation": (2,), "window_strides": (3,)}],
 )
-def test_vmap_is_a_loop(dims, changes):
-    size, p = 3, params(1, padding=((1, 0),), **changes)
+@pytest.mark.parametrize("size", [3, 0])
+def test_vmap_is_a_loop(size, dims, changes):
+    p = params(1, padding=((1, 0),), **changes)
     shapes = (4, 2 * p["feature_group_count"], 5), (4, 2, 3)
     operands = [normal(*s) if d is None else normal(*s[:d], size, *s[d:]) for s, d in zip(shapes, dims)]
     y_shape = c.conv_of(normal(*shapes[0]), normal(*shapes[1]), p).shape
@@ -374,6 +375,7 @@ def test_vmap_is_a_loop(dims, changes):
         return (y, *pull(ct))
 
     got = vmap(all_three, (*dims, 0))(*operands, ct)
+    assert [g.shape for g in got] == [(size, *y_shape), (size, *shapes[0]), (size, *shapes[1])]
     for k in range(size):
         one = [a if d is None else np.take(a, k, d) for a, d in zip(operands, dims)]
         for all_, expected in zip(got, all_three(*one, ct[k])):

@@ -13,7 +13,7 @@ import fnets
 from fnets import __main__ as command_line
 from fnets import errors
 
-CLASSES = command_line._classes()
+CLASSES = errors.error_classes()
 ABSTRACT = {"FnetsError"}  # raised through its subclasses alone
 
 

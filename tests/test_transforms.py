@@ -322,3 +322,24 @@ def test_name_of_make_jaxpr():
 
     made = fnets.make_jaxpr(foo)
     assert made.__name__ == "make_jaxpr(foo)" and made.__qualname__ == f"make_jaxpr({foo.__qualname__})"
+
+
+def test_vmap_passes_on_what_is_not_mapped():
+    out = fnets.vmap(lambda f, x, tag: f(x) + len(tag), in_axes=(None, 0, None))(fnp.sin, np.zeros(3), "abc")
+    np.testing.assert_array_equal(out, np.full(3, 3.0))
+    with pytest.raises(TypeError, match="function"):
+        fnets.vmap(lambda f, x: x)(fnp.sin, np.zeros(3))
+    with pytest.raises(ValueError, match="True"):
+        fnets.vmap(lambda x: x, in_axes=True)(np.zeros((2, 3)))
+
+
+def test_static_positions_out_of_range():
+    for f in (fnets.checkpoint(lambda x: x, static_argnums=3), fnets.make_jaxpr(lambda x: x, static_argnums=3)):
+        with pytest.raises(ValueError, match="static_argnums"):
+            f(1.0)
+
+
+@pytest.mark.parametrize("shape,dtype", [(4, "float32"), ((1,), None)])
+def test_incomplete_struct(shape, dtype):
+    with pytest.raises(TypeError, match="ShapeDtypeStruct"):
+        fnets.ShapeDtypeStruct(shape, dtype)

@@ -18,7 +18,7 @@ from fnets.primitives.base import linear, zeros_of
 from fnets.source import describe_location
 from fnets.transforms.edge import public
 from fnets.transforms.jvp import call_jvp, linearize_jaxpr, staged_apart, tangent_trace
-from fnets.transforms.staging import check_callable, name_of, stage_closed
+from fnets.transforms.staging import check_callable, name_of, positions_of, stage_closed
 from fnets.transforms.vjp import vjp_jaxpr
 from fnets.transforms.vmap import call_batch
 
@@ -131,7 +131,7 @@ def checkpoint(
     @public
     @functools.wraps(fun)
     def checkpointed(*args: Any, **kwargs: Any) -> Any:
-        fixed = {i % len(args) for i in static}
+        fixed = positions_of("checkpoint", static, len(args))
         dynamic = tuple([a for i, a in enumerate(args) if i not in fixed])
         leaves, spec = flatten_arguments("checkpoint", (dynamic, kwargs))
         out_spec = None

@@ -16,6 +16,7 @@ from fnets.control.operands import (
     Staged,
     check_same_tree,
     check_same_types,
+    check_scalar,
     choose,
     concrete,
     flatten_arguments,
@@ -25,8 +26,8 @@ from fnets.control.operands import (
 from fnets.core.avals import ShapedArray, is_float, strong_dtype
 from fnets.core.ir import Eqn, Jaxpr, Var, eval_jaxpr, kept_of, without_results
 from fnets.core.primitive import Primitive
-from fnets.core.trace import Tracer, dtype_of, is_weak, shape_of, typeof
-from fnets.errors import ArgumentError, ShapeError
+from fnets.core.trace import Tracer, dtype_of, is_weak, typeof
+from fnets.errors import ArgumentError
 from fnets.primitives.base import convert, move_dim, zeros_of
 from fnets.primitives.elementwise import clamp, eq, ne
 from fnets.primitives.shape import stop_gradient
@@ -296,10 +297,7 @@ def cond(
         operands = (operand,)
     check_callable("cond", true_fun)
     check_callable("cond", false_fun)
-    if shape_of(pred) != ():
-        raise ShapeError(
-            f"[cond] expected a scalar predicate, got shape {shape_of(pred)}. Use fnp.where for an elementwise choice, or pred.all()."
-        )
+    check_scalar("cond", "the predicate", pred, "Use fnp.where for an elementwise choice, or pred.all().")
     if dtype_of(pred).kind not in "biuf":
         raise ArgumentError(f"[cond] expected a boolean or a number as predicate, got dtype {dtype_of(pred).name}.")
     known = concrete(pred)
@@ -320,9 +318,10 @@ def switch(index: Any, branches: Sequence[Callable], *operands: Any) -> Any:
         raise ArgumentError("[switch] expected at least one branch, got none. Pass a list of functions.")
     for f in branches:
         check_callable("switch", f)
-    if shape_of(index) != () or dtype_of(index).kind not in "iu":
+    check_scalar("switch", "the index", index, "Use index.astype('int32').")
+    if dtype_of(index).kind not in "iu":
         raise ArgumentError(
-            f"[switch] expected an integer scalar as index, got {typeof(index).str_short()}. Use index.astype('int32')."
+            f"[switch] expected an integer as index, got {dtype_of(index).name}. Use index.astype('int32')."
         )
     known = concrete(index)
     if known is not None:

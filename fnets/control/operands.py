@@ -14,10 +14,10 @@ from fnets import tree
 from fnets.core.avals import ShapedArray
 from fnets.core.ir import Jaxpr
 from fnets.core.trace import Tracer, is_weak, shape_of, typeof
-from fnets.errors import ArgumentError
+from fnets.errors import ArgumentError, ShapeError
 from fnets.primitives.base import arr, convert, reshape
 from fnets.primitives.elementwise import select
-from fnets.transforms.staging import check_data, leaf_paths, name_of, stage_closed
+from fnets.transforms.staging import check_data, is_data, leaf_paths, name_of, stage_closed
 
 
 class Staged:
@@ -113,6 +113,16 @@ def check_same_types(
             for i in wrong[:4]
         )
         raise ArgumentError(f"[{op}] expected {what} of equal types, got ones that differ: {told}. {fix}")
+
+
+def check_scalar(op: str, what: str, x: Any, fix: str) -> None:
+    """Raise unless `x` is a scalar number or array."""
+    if not is_data(x):
+        raise ArgumentError(
+            f"[{op}] expected {what} to be a boolean or a number, got {type(x).__name__}: {str(x)[:60]}. {fix}"
+        )
+    if shape_of(x) != ():
+        raise ShapeError(f"[{op}] expected {what} to be a scalar, got shape {shape_of(x)}. {fix}")
 
 
 def any_traced(xs: Sequence[Any]) -> bool:

@@ -5,7 +5,7 @@ A policy is a function `(primitive, *avals of operands, **parameters) -> bool`: 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 Policy = Callable[..., bool]
@@ -91,6 +91,27 @@ def save_anything_except_these_names(*names: str) -> Policy:
     True
     """
     return _by_name(lambda name: name not in names, True)
+
+
+def save_and_offload_only_these_names(
+    *, names_which_can_be_saved: Sequence[str], names_which_can_be_offloaded: Sequence[str], **memories: str
+) -> Policy:
+    """Keep only values marked with these names. There is one memory: what JAX would move to the host is kept.
+
+    >>> from fnets.control.checkpoint import name_p
+    >>> save_and_offload_only_these_names(names_which_can_be_saved=["a"], names_which_can_be_offloaded=["b"])(name_p, name="b")
+    True
+    """
+    return save_only_these_names(*names_which_can_be_saved, *names_which_can_be_offloaded)
+
+
+def offload_dot_with_no_batch_dims(offload_src: str = "device", offload_dst: str = "pinned_host") -> Policy:
+    """Keep the results of matrix products without batch dimensions; see `save_and_offload_only_these_names`.
+
+    >>> offload_dot_with_no_batch_dims() is dots_with_no_batch_dims_saveable
+    True
+    """
+    return dots_with_no_batch_dims_saveable
 
 
 def save_from_both_policies(policy_1: Policy, policy_2: Policy) -> Policy:

@@ -18,6 +18,7 @@ from fnets.control.operands import (
     Staged,
     check_same_tree,
     check_same_types,
+    check_scalar,
     choose,
     concrete,
     flatten_arguments,
@@ -30,7 +31,7 @@ from fnets.core.avals import ShapedArray, is_float
 from fnets.core.ir import Eqn, Jaxpr, eval_jaxpr, kept_of, without_results
 from fnets.core.primitive import Primitive
 from fnets.core.trace import dtype_of, is_weak, shape_of, typeof
-from fnets.errors import ArgumentError, ShapeError
+from fnets.errors import ArgumentError
 from fnets.primitives.base import arr, broadcast_to, convert, move_dim, reduce_sum, reshape, zeros_like, zeros_of
 from fnets.primitives.elementwise import add, floor_divide, gt, logical_and, lt, mul, ne, select, sub
 from fnets.primitives.indexing import dynamic_index_in_dim, dynamic_update_index_in_dim
@@ -389,10 +390,7 @@ def _run(condition: Staged, body: Staged, init: list) -> list:
 
 
 def _predicate(going: Any) -> Any:
-    if shape_of(going) != ():
-        raise ShapeError(
-            f"[while_loop] expected cond_fun to return a scalar, got shape {shape_of(going)}. Reduce it with .all() or .any()."
-        )
+    check_scalar("while_loop", "the result of cond_fun", going, "Reduce it with .all() or .any().")
     if dtype_of(going).kind != "b":
         raise ArgumentError(
             f"[while_loop] expected cond_fun to return a boolean, got {dtype_of(going).name}. Compare: `x > 0`."

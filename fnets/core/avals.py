@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from fnets.config import default_complex, default_float
+from fnets.errors import ArgumentError
 
 PYTHON_SCALARS = (bool, int, float, complex)
 
@@ -80,7 +81,12 @@ class ShapeDtypeStruct:
 
     __slots__ = ("shape", "dtype", "weak_type")
 
-    def __init__(self, shape: Sequence[int], dtype: Any, *, weak_type: bool = False):
+    def __init__(self, shape: Sequence[int], dtype: Any, *, sharding: Any = None, weak_type: bool = False):
+        if dtype is None or isinstance(shape, int):
+            raise ArgumentError(
+                f"[ShapeDtypeStruct] expected a tuple of ints and a dtype, got shape={shape!r} and dtype={dtype!r}. "
+                "Write ShapeDtypeStruct((3,), 'float32')."
+            )
         self.shape = tuple(shape)
         self.dtype = np.dtype(dtype)
         self.weak_type = weak_type

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np  # noqa: F401  (for the examples)
 
 from fnets.core.trace import shape_of
+from fnets.errors import LinAlgError
 from fnets.numpy import linalg as nla
 from fnets.numpy.arguments import to_array, to_inexact
-from fnets.numpy.linalg import LinAlgError
 from fnets.primitives import elementwise as e
 from fnets.primitives import matrix_forms as forms
 from fnets.primitives import solvers

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fnets.core.trace import Tracer, dtype_of, shape_of
-from fnets.errors import ArgumentError, ShapeError
+from fnets.errors import ArgumentError, LinAlgError, ShapeError
 from fnets.numpy import linear
 from fnets.numpy import reductions as r
 from fnets.numpy.arguments import as_dtype, refuse_out, to_array, to_inexact
@@ -30,7 +30,7 @@ from fnets.primitives.linear_algebra import matmul as _matmul
 from fnets.primitives.linear_algebra import outer as _outer
 from fnets.primitives.reduce import size_of
 from fnets.primitives.shape import expand_dims, flip, moveaxis, ravel, squeeze
-from fnets.primitives.solvers import LinAlgError, det_p, inv_p, mH, pinv_p, slogdet_p, solve_p
+from fnets.primitives.solvers import det_p, inv_p, mH, pinv_p, slogdet_p, solve_p
 
 __all__ = [
     "LinAlgError", "cholesky", "cond", "cross", "det", "diagonal", "eig", "eigh", "eigvals", "eigvalsh", "inv", "lstsq", "matmul",

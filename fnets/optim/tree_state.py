@@ -12,29 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from fnets import tree as _tree
-from fnets.errors import FnetsError
+from fnets.errors import TreeKeyError
 from fnets.tree.registry import is_namedtuple
 
 PyTree = Any
 Filter = Callable[[tuple, Any], bool]
-
-
-class TreeKeyError(FnetsError, KeyError):
-    """No value, or more than one, goes by a name.
-
-    Wrong:
-        state = fnets.optim.adam(1.0).init(np.ones(2))
-        fnets.optim.tree.set(state, momentum=np.zeros(2))
-
-    Right:
-        state = fnets.optim.adam(1.0).init(np.ones(2))
-        fnets.optim.tree.set(state, mu=np.zeros(2))
-
-    >>> issubclass(TreeKeyError, KeyError)
-    True
-    """
-
-    __str__ = Exception.__str__  # KeyError's own would quote the message
 
 
 @dataclass(frozen=True)

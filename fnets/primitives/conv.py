@@ -20,7 +20,7 @@ from fnets.core.primitive import Primitive
 from fnets.core.trace import dtype_of, shape_of
 from fnets.errors import ArgumentError, DTypeError, FnetsError, ShapeError
 from fnets.primitives import conv_run
-from fnets.primitives.base import arr, convert, inverse_permutation, move_dim, reshape, transpose
+from fnets.primitives.base import arr, convert, inverse_permutation, move_dim, reshape, transpose, zeros_of
 from fnets.primitives.conv_geometry import Geometry, Ints, Pads, dilated, geometry
 from fnets.primitives.elementwise import add
 
@@ -220,7 +220,25 @@ def _weight_grad_batch(size: int, vals: Sequence, dims: Sequence, window: Ints, 
     return _unfold(weight_grad_of(x, _fold(y, dy, size, 1), w_shape, params), size, 0)
 
 
-conv_p.batch, conv_input_grad_p.batch, conv_weight_grad_p.batch = _conv_batch, _input_grad_batch, _weight_grad_batch
+def _batch_with(prim: Primitive, rule: Callable) -> None:
+    """Register a batching rule; a batch of no examples, which cannot be unfolded by division, is an array of no results."""
+
+    def batch(size: int, vals: Sequence, dims: Sequence, **params: Any) -> tuple:
+        if size:
+            return rule(size, vals, dims, **params)
+        shapes = [
+            shape if d is None else (*shape[:d], *shape[d + 1 :])
+            for shape, d in zip(map(shape_of, vals), dims, strict=True)
+        ]
+        out = prim.abstract(*[ShapedArray(shape, dtype_of(v)) for shape, v in zip(shapes, vals, strict=True)], **params)
+        return zeros_of(ShapedArray((0, *out.shape), out.dtype)), 0
+
+    prim.batch = batch
+
+
+_batch_with(conv_p, _conv_batch)
+_batch_with(conv_input_grad_p, _input_grad_batch)
+_batch_with(conv_weight_grad_p, _weight_grad_batch)
 
 # ------------------------------------------------------------------ dimension numbers and padding
 

@@ -29,7 +29,7 @@ from fnets.primitives.conv import Padding, per_dimension, resolve_padding
 from fnets.primitives.conv_geometry import Ints, dilated
 from fnets.primitives.elementwise import add, div, maximum, minimum, select
 from fnets.primitives.pool_kernels import Windows, windows
-from fnets.primitives.reduce import _known_computation
+from fnets.primitives.reduce import known_computation
 from fnets.primitives.shape import pad, slice_in_dim
 
 _SINGLE = np.dtype(np.float32)
@@ -375,7 +375,7 @@ def _name(computation: Callable, dtype: np.dtype) -> str:
         known = _NAMES.get(computation)
     except TypeError:  # not hashable
         known = None
-    return known or _known_computation(computation, dtype)
+    return known or known_computation(computation, dtype)
 
 
 def _by_primitive(name: str, x: Any, init: Any, base: Ints, params: dict) -> Any:

@@ -395,7 +395,7 @@ class _Look(Trace):
         return _Symbol(self, avals, prim.name if both else "")
 
 
-def _known_computation(computation: Callable, dtype: np.dtype) -> str:
+def known_computation(computation: Callable, dtype: np.dtype) -> str:
     """The name of the binary primitive that a reducer is, or ''."""
     with _Look("computation") as trace:
         x, y = (_Symbol(trace, ShapedArray((), dtype)) for _ in range(2))
@@ -456,7 +456,7 @@ def reduce(operands: Any, init_values: Any, computation: Callable, dimensions: S
 
     empty = 0 in [shape[i] for i in axes]
     if len(xs) == 1 and treedef == tree.structure(0) and axes and not empty:
-        known = _REDUCTION_OF.get(_known_computation(computation, dtype_of(xs[0])))
+        known = _REDUCTION_OF.get(known_computation(computation, dtype_of(xs[0])))
         if known is not None:
             total = convert(known.bind(xs[0], axes=axes), dtype_of(xs[0]))
             return combine(inits, [total])[0]

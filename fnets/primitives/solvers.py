@@ -1,6 +1,6 @@
 """Linear systems and what comes with them: solve, inv, det, slogdet, pinv, triangular and tridiagonal systems.
 
-Lives here too: how a LAPACK-backed primitive is declared (`declare`), its error (`LinAlgError`) and the helpers of matrix calculus. May import
+Lives here too: how a LAPACK-backed primitive is declared (`declare`) and the helpers of matrix calculus. May import
 linalg_kernels, linear_algebra, diagonals, elementwise, shape, base, core.
 
 The last two axes are the matrix; leading axes are a batch, and broadcast between operands. Cotangents are plain transposes (no conjugation).
@@ -17,28 +17,13 @@ import numpy as np
 from fnets.core.avals import ShapedArray
 from fnets.core.primitive import Primitive
 from fnets.core.trace import dtype_of, shape_of, typeof
-from fnets.errors import DTypeError, FnetsError, ShapeError
+from fnets.errors import DTypeError, LinAlgError, ShapeError
 from fnets.primitives import linalg_kernels as kernels
 from fnets.primitives.base import arr, fit, move_dim, reduce_sum, reshape
 from fnets.primitives.diagonals import tril, triu
 from fnets.primitives.elementwise import add, broadcast_shapes, complex_, conj, imag, like_tangent, mul, neg, real, sub
 from fnets.primitives.linear_algebra import matmul
 from fnets.primitives.shape import concatenate, expand_dims, slice_in_dim, squeeze, swapaxes
-
-
-class LinAlgError(FnetsError, np.linalg.LinAlgError):
-    """A matrix is singular, not positive definite, or has values for which an algorithm does not converge.
-
-    Wrong:
-        fnp.linalg.inv(fnp.zeros((2, 2)))
-
-    Right:
-        fnp.linalg.pinv(fnp.zeros((2, 2)))
-
-    >>> issubclass(LinAlgError, np.linalg.LinAlgError)
-    True
-    """
-
 
 # ------------------------------------------------------------------ matrix calculus
 

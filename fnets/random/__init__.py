@@ -10,6 +10,7 @@ Lives here: names only. May import primitives and core.
 (2, 3)
 """
 
+from fnets.errors import KeyReuseError, SeedOverflowError
 from fnets.random.basic import bernoulli, bits, normal, rademacher, randint, truncated_normal, uniform
 from fnets.random.continuous import (
     cauchy,
@@ -28,10 +29,10 @@ from fnets.random.continuous import (
 )
 from fnets.random.counts import binomial, geometric, multinomial, poisson
 from fnets.random.gammas import ball, beta, chisquare, dirichlet, f, gamma, generalized_normal, loggamma, t
-from fnets.random.keys import PRNGKey, SeedOverflowError, clone, fold_in, key, key_data, key_impl, split, wrap_key_data
+from fnets.random.keys import PRNGKey, clone, fold_in, key, key_data, key_impl, split, wrap_key_data
 from fnets.random.matrices import multivariate_normal, orthogonal
 from fnets.random.orders import categorical, choice, permutation
-from fnets.random.reuse import KeyReuseError, check_key_reuse
+from fnets.random.reuse import check_key_reuse
 
 __all__ = [
     "KeyReuseError",

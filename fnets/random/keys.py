@@ -5,27 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from fnets.core.trace import dtype_of, shape_of
-from fnets.errors import ArgumentError, DTypeError, ShapeError
+from fnets.errors import ArgumentError, DTypeError, SeedOverflowError, ShapeError
 from fnets.primitives.base import arr, reshape
 from fnets.primitives.random import random_fold_in, random_seed
 from fnets.primitives.shape import concatenate
 from fnets.random import reuse
 from fnets.random.arguments import as_key, as_keys, as_shape, one_key, split_key
-
-
-class SeedOverflowError(ArgumentError, OverflowError):
-    """A Python integer that is folded into a key, or makes one, does not fit.
-
-    Wrong:
-        random.key(2**64)
-
-    Right:
-        random.key(2**64 % 2**63)
-
-    >>> issubclass(SeedOverflowError, OverflowError)
-    True
-    """
-
 
 _WORDS = {None: 2, "threefry2x32": 2, "rbg": 4, "philox": 4}
 

@@ -13,31 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from fnets.errors import FnetsError
+from fnets.errors import KeyReuseError
 from fnets.source import describe_location, user_location
 
 Where = tuple[str, int, str] | None
 
 checking = 0  # how many blocks are open in all threads: nothing else is looked at while it is 0
 _used: ContextVar[dict[bytes, tuple[str, Where]] | None] = ContextVar("fnets_used_keys", default=None)
-
-
-class KeyReuseError(FnetsError, RuntimeError):
-    """A key was used twice inside `check_key_reuse`, so that two draws which look independent are the same.
-
-    Wrong:
-        with random.check_key_reuse():
-            key = random.key(0)
-            random.normal(key), random.uniform(key)
-
-    Right:
-        with random.check_key_reuse():
-            k1, k2 = random.split(random.key(0))
-            random.normal(k1), random.uniform(k2)
-
-    >>> issubclass(KeyReuseError, RuntimeError)
-    True
-    """
 
 
 @contextlib.contextmanager

@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 
 from fnets.core.trace import dtype_of, shape_of
-from fnets.errors import ArgumentError, ShapeError
+from fnets.errors import ArgumentError, LinAlgError, ShapeError
 from fnets.lax import linalg as lax_linalg
 from fnets.numpy import linalg as nla
 from fnets.numpy.arguments import promoted_inexact, to_inexact
-from fnets.numpy.linalg import LinAlgError
 from fnets.numpy.sorting import argsort
 from fnets.primitives import elementwise as e
 from fnets.primitives import matrix_forms as forms

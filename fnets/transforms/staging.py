@@ -266,6 +266,16 @@ def check_callable(op: str, f: Any) -> None:
         )
 
 
+def positions_of(op: str, argnums: Sequence[int], n: int) -> set[int]:
+    """`static_argnums` as positions among `n` arguments."""
+    for i in argnums:
+        if not isinstance(i, (int, np.integer)) or not -n <= i < n:
+            raise ArgumentError(
+                f"[{op}] expected static_argnums below the number of positional arguments, {n}, got {i!r}. Pass static arguments by position."
+            )
+    return {int(i) % n for i in argnums}
+
+
 def make_jaxpr(
     fun: Callable, static_argnums: int | Sequence[int] = (), axis_env: Any = None, return_shape: bool = False
 ) -> Callable:
@@ -289,7 +299,7 @@ def make_jaxpr(
     @public
     @functools.wraps(fun)
     def made(*args: Any, **kwargs: Any) -> Any:
-        static_here = {i % len(args) for i in static}
+        static_here = positions_of("make_jaxpr", static, len(args))
         dynamic = [a for i, a in enumerate(args) if i not in static_here]
         leaves, spec = tree.flatten_spec((dynamic, kwargs))
         if not all([hasattr(x, "shape") and hasattr(x, "dtype") for x in leaves]):

@@ -131,7 +131,7 @@ def vmap(
     check_callable("vmap", fun)
     if isinstance(in_axes, list):
         in_axes = tuple(in_axes)
-    if not all(isinstance(a, (int, np.integer)) for a in tree.leaves((in_axes, out_axes))):
+    if not all(isinstance(a, (int, np.integer)) and not isinstance(a, bool) for a in tree.leaves((in_axes, out_axes))):
         raise ArgumentError(
             f"[vmap] expected in_axes and out_axes to hold ints and None, got {in_axes!r} and {out_axes!r}."
         )
@@ -149,9 +149,10 @@ def vmap(
             def paths() -> list[str]:
                 return [f"argument{p}" for p in leaf_paths((args, kwargs))]
 
-            check_data("vmap", leaves, paths)
             positional_spec, keyword_spec = spec[2]
             dims = tree.flatten_axes("vmap in_axes", positional_spec, in_axes) + [0] * tree.num_leaves(keyword_spec)
+            mapped = [i for i, d in enumerate(dims) if d is not None]  # the others may be anything
+            check_data("vmap", [leaves[i] for i in mapped], lambda: [paths()[i] for i in mapped])
             dims = [d if d is None else _checked_dim(x, d, i, paths) for i, (x, d) in enumerate(zip(leaves, dims))]
             size = _axis_size(leaves, dims, axis_size, paths)
             out_spec = None

@@ -262,6 +262,20 @@ def test_python_scalars():
     check(lambda n, s: (n * s + 1, n - s), np.arange(5), 3)
 
 
+def test_unexpected_kinds_of_values():
+    """What the type says is what the kernel computes with, in whatever form a value comes."""
+    f = lambda x, s: (fnp.tanh(x * s) + s, s * 2 + fnp.exp(s))  # noqa: E731
+    x, s = rng.standard_normal((3, 4)).astype(np.float32), np.float32(0.5)
+    run = fnets.jit(f, backend="llvm").lower(x, s).compile()._run
+    want = run(x, s)
+    for y in (x, x.astype(float), x.tolist(), np.matrix(x), np.ma.array(x), x.astype(">f4")):
+        for t in (s, np.array(s), 0.5, np.float64(0.5), np.array(0.5), np.array(0.5, ">f4")):
+            for a, b in zip(run(y, t), want, strict=True):
+                np.testing.assert_array_equal(a, b)
+    with pytest.raises((TypeError, ValueError)):
+        run(x, "text")
+
+
 def test_no_references_leak():
     x = np.ones((32, 32), np.float32)
     jitted = fnets.jit(lambda x: (fnp.exp(x) * 2, fnp.sum(x * 2), fnp.mean(x * 3)), backend="llvm")

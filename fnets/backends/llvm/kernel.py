@@ -2,13 +2,17 @@
 nest, regions, text.
 
 The entry of a region is a C function of CPython's fast calling convention: it takes the operands and the empty results, reads the arrays' data
-pointers from the objects, runs the nests and returns the results. If an array is not contiguous it hands the call to `Retry`, which copies.
+pointers from the objects, runs the nests and returns the results. If an operand is not exactly what it should be, a contiguous array
+of the right dtype, the call goes to `Retry`, which converts and copies.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import re
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +22,7 @@ from fnets.backends.llvm.engine import Loaded, host, object_code
 from fnets.backends.llvm.nest import NestWriter
 from fnets.backends.llvm.regions import Region
 from fnets.backends.llvm.text import ATTRIBUTES, Function
+from fnets.core.avals import ShapedArray
 from fnets.core.ir import Eqn, Var
 from fnets.core.primitive import Primitive
 
@@ -43,54 +48,109 @@ _new_function.argtypes = (ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)
 class Retry:
     """Calls an entry again with contiguous arrays; it is the entry's `self`, so what it holds lives as long as the entry."""
 
-    def __init__(self, loaded: Loaded, address: int, inputs: int):
+    def __init__(self, loaded: Loaded, address: int, inputs: Sequence[ShapedArray]):
         self._loaded = loaded
         self._inputs = inputs
         self._definition = _MethodDef(b"kernel", address, _FASTCALL, None)
         self.entry = _new_function(ctypes.addressof(self._definition), self, None)
 
     def __call__(self, *args: Any) -> Any:
-        inputs = [np.ascontiguousarray(a).reshape(a.shape) if type(a) is not float else a for a in args[: self._inputs]]
-        return self.entry(*inputs, *[np.empty(a.shape, a.dtype) for a in args[self._inputs :]])
+        inputs = [_as_expected(x, a) for x, a in zip(args, self._inputs)]
+        return self.entry(*inputs, *[np.empty(a.shape, a.dtype) for a in args[len(inputs) :]])
+
+
+def _as_expected(x: Any, aval: ShapedArray) -> Any:
+    """A value in the one form that kernels read."""
+    return float(x) if aval.weak_type else np.ascontiguousarray(np.asarray(x, aval.dtype)).reshape(aval.shape)
 
 
 def is_scalar(v: Var) -> bool:
     return v.aval.shape == ()
 
 
-def _entry(name: str, region: Region, writers: list[NestWriter], head: int) -> Function:
-    """The C function of a region: `PyObject *entry(self, args, nargs)`."""
-    f = Function(name, ["ptr %self", "ptr %args", "i64 %count"], "ptr")
+class _Checks:
+    """Conditions that the operands of an entry must meet; where one does not, the call goes to `Retry`."""
+
+    def __init__(self, f: Function, head: int):
+        self.f = f
+        self.head = head
+        self.conditions: list[str] = []
+
+    def field(self, o: str, offset: int, type_: str = "ptr") -> str:
+        return self.f.op(f"load {type_}, ptr {self.f.address(o, self.head + offset, 1)}")
+
+    def require(self, condition: str) -> None:
+        self.conditions.append(condition)
+
+    def same(self, a: str, b: str) -> str:
+        return self.f.op(f"icmp eq ptr {a}, {b}")
+
+    def scalar_type(self, dtype: np.dtype) -> str:
+        """The type object of NumPy's scalars of a dtype; `load` fills these variables in."""
+        name = f"@type_{dtype.name}"
+        self.f.globals[name] = f"{name} = global ptr null"
+        return self.f.op(f"load ptr, ptr {name}")
+
+    def dtype(self, o: str, dtype: np.dtype) -> str:
+        number = self.f.op(f"load i32, ptr {self.f.address(self.field(o, 40), self.head + 12, 1)}")
+        return self.f.op(f"icmp eq i32 {number}, {dtype.num}")
+
+    def end(self) -> None:
+        """Go on only if all conditions hold."""
+        if not self.conditions:
+            return
+        good = self.conditions[0]
+        for c in self.conditions[1:]:
+            good = self.f.op(f"and i1 {good}, {c}")
+        self.conditions = []
+        go = self.f.new("good")
+        self.f.do(f"br i1 {good}, label %{go}, label %retry")
+        self.f.label(go)
+
+
+def _data(f: Function, region: Region, objects: list[str], head: int) -> dict[Var, str]:
+    """Where the data of each operand is, all of them checked: exactly arrays, NumPy scalars or floats, of the right dtype, contiguous."""
+    checks = _Checks(f, head)
     variables = [*region.inputs, *region.outputs]
-    objects = [f.op(f"load ptr, ptr {f.address('%args', i, 8)}") for i in range(len(variables))]
-    arrays = [o for o, v in zip(objects, variables) if not is_scalar(v)]
-    if arrays:
-        flags = [f.op(f"load i32, ptr {f.address(o, head + 48, 1)}") for o in arrays]
-        common = flags[0]
-        for x in flags[1:]:
-            common = f.op(f"and i32 {common}, {x}")
-        contiguous = f.op(f"trunc i32 {common} to i1")
-        f.do(f"br i1 {contiguous}, label %run, label %retry")
-        f.label("retry")
-        f.do(
-            f"ret ptr {f.call('ptr', 'PyObject_Vectorcall', ('ptr', '%self'), ('ptr', '%args'), ('i64', '%count'), ('ptr', 'null'))}"
-        )
-        f.label("run")
-    array_type = f.op(f"load ptr, ptr {f.address(objects[-1], head - 8, 1)}")  # the last operand is always an array
+    some_array = objects[-1]  # the last operand is a result
+    array_type = checks.field(some_array, -8)
+    is_array: dict[Var, str] = {}
+    for v, o in zip(variables, objects):
+        type_ = checks.field(o, -8)
+        if v.aval.weak_type:
+            f.globals["@PyFloat_Type"] = "@PyFloat_Type = external global i8"
+            checks.require(checks.same(type_, "@PyFloat_Type"))
+            continue
+        is_array[v] = known = checks.same(type_, array_type)
+        if is_scalar(v):
+            known = f.op(f"or i1 {known}, {checks.same(type_, checks.scalar_type(v.aval.dtype))}")
+        checks.require(known)
+    checks.end()
     data = {}
     for v, o in zip(variables, objects):
         own = f.address(o, head, 1)
         if v.aval.weak_type:
             data[v] = own
-            continue
-        pointer = f.op(f"load ptr, ptr {own}")
-        if (
-            is_scalar(v) and v not in region.outputs
-        ):  # an array without axes, or a NumPy scalar, which holds its value itself
-            kind = f.op(f"load ptr, ptr {f.address(o, head - 8, 1)}")
-            is_array = f.op(f"icmp eq ptr {kind}, {array_type}")
-            pointer = f.op(f"select i1 {is_array}, ptr {pointer}, ptr {own}")
-        data[v] = pointer
+        elif is_scalar(v):  # an array without axes, or a NumPy scalar, which holds its value itself
+            array = f.op(f"select i1 {is_array[v]}, ptr {o}, ptr {some_array}")
+            scalar = f.op(f"xor i1 {is_array[v]}, true")
+            checks.require(f.op(f"or i1 {scalar}, {checks.dtype(array, v.aval.dtype)}"))
+            data[v] = f.op(f"select i1 {is_array[v]}, ptr {checks.field(o, 0)}, ptr {own}")
+        else:
+            checks.require(checks.dtype(o, v.aval.dtype))
+            checks.require(f.op(f"trunc i32 {checks.field(o, 48, 'i32')} to i1"))  # contiguous
+            data[v] = checks.field(o, 0)
+    checks.end()
+    return data
+
+
+def _entry(name: str, region: Region, writers: list[NestWriter], head: int) -> Function:
+    """The C function of a region: `PyObject *entry(self, args, nargs)`."""
+    f = Function(name, ["ptr %self", "ptr %args", "i64 %count"], "ptr")
+    objects = [
+        f.op(f"load ptr, ptr {f.address('%args', i, 8)}") for i in range(len(region.inputs) + len(region.outputs))
+    ]
+    data = _data(f, region, objects, head)
     unlocked = region.size >= _WITHOUT_LOCK or any([w.chunk < w.extent for w in writers])
     state = f.call("ptr", "PyEval_SaveThread") if unlocked else ""
     for w in writers:
@@ -101,6 +161,9 @@ def _entry(name: str, region: Region, writers: list[NestWriter], head: int) -> F
     if unlocked:
         f.call("void", "PyEval_RestoreThread", ("ptr", state))
     _return_results(f, region, objects[len(region.inputs) :])
+    f.label("retry")
+    again = f.call("ptr", "PyObject_Vectorcall", ("ptr", "%self"), ("ptr", "%args"), ("i64", "%count"), ("ptr", "null"))
+    f.do(f"ret ptr {again}")
     return f
 
 
@@ -163,9 +226,17 @@ def module_text(regions: list[Region]) -> str:
         functions.append(_entry(f"entry{k}", region, writers, h.head))
         region.replaceable = replaceable(region, writers)
     declarations = set().union(*[f.declarations for f in functions])
+    variables = sorted({line for f in functions for line in f.globals.values()})
     helpers = {name: text for f in functions for name, text in f.helpers.items()}
     return "\n".join(
-        [*sorted(declarations), *[helpers[n] for n in sorted(helpers)], *[f.text() for f in functions], ATTRIBUTES, ""]
+        [
+            *variables,
+            *sorted(declarations),
+            *[helpers[n] for n in sorted(helpers)],
+            *[f.text() for f in functions],
+            ATTRIBUTES,
+            "",
+        ]
     )
 
 
@@ -176,14 +247,17 @@ def load(text: str) -> Loaded:
         pool.start()
     name = cache.key_of(text, h.cpu, h.features, h.version)
     code = cache.read(name)
+    loaded = None
     if code is not None:
-        try:
-            return Loaded(code)
-        except Exception:  # an object that cannot be loaded is built again
-            pass
-    code = object_code(text)
-    cache.write(name, code)
-    return Loaded(code)
+        with contextlib.suppress(Exception):  # an object that cannot be loaded is built again
+            loaded = Loaded(code)
+    if loaded is None:
+        code = object_code(text)
+        cache.write(name, code)
+        loaded = Loaded(code)
+    for dtype in re.findall(r"^@type_(\w+) = global", text, re.MULTILINE):
+        ctypes.c_void_p.from_address(loaded.variable(f"type_{dtype}")).value = id(np.dtype(dtype).type)
+    return loaded
 
 
 # ------------------------------------------------------------------ as an equation
@@ -197,7 +271,7 @@ class Kernel:
 
     def __init__(self, region: Region, loaded: Loaded, name: str):
         self.region = region
-        self.entry = Retry(loaded, loaded.address(name), len(region.inputs)).entry
+        self.entry = Retry(loaded, loaded.address(name), [v.aval for v in region.inputs]).entry
         self.results = [v.aval for v in region.outputs]
 
     def __call__(self, *args: Any) -> list:

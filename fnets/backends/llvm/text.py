@@ -79,6 +79,7 @@ class Function:
         self.allocations: list[str] = []
         self.lines: list[str] = []
         self.declarations: set[str] = set()
+        self.globals: dict[str, str] = {}  # global variables, by name
         self.helpers: dict[str, str] = {}  # other functions that this one calls, by name
         self.block = "entry"
         self._count = 0
