@@ -434,3 +434,24 @@ def test_linear_functions_are_values():
     np.testing.assert_allclose(push(X), fnets.jvp(f, (X,), (X,))[1])
     np.testing.assert_allclose(fnets.jit(lambda pull, ct: pull(ct))(pull, X)[0], pull(X)[0])
     np.testing.assert_allclose(fnets.jit(lambda: fnets.linear_transpose(lambda x: 3 * x, X))()(X)[0], 3 * X)
+
+
+def test_rules_whose_results_are_not_those_of_the_function():
+    def vjp(fwd):
+        f = fnets.custom_vjp(lambda x: 2 * x)
+        f.defvjp(fwd, lambda _, ct: (ct,))
+        return fnets.grad(lambda x: fnp.sum(fnets.jit(f)(x)))
+
+    def jvp(rule):
+        f = fnets.custom_jvp(lambda x: 2 * x)
+        f.defjvp(rule)
+        return fnets.grad(lambda x: fnp.sum(fnets.jit(f)(x)))
+
+    for g in (
+        vjp(lambda x: (x[:2], None)),
+        vjp(lambda x: (x.astype(np.float32), None)),
+        jvp(lambda p, t: (p[0][:2], t[0][:2])),
+        jvp(lambda p, t: (fnp.sum(p[0]), fnp.sum(t[0]))),
+    ):
+        with pytest.raises((TypeError, ValueError), match="as the function"):
+            g(X)

@@ -10,7 +10,7 @@ from typing import Any
 from fnets.core.ir import Jaxpr
 from fnets.core.primitive import Primitive
 from fnets.core.trace import Tracer, typeof
-from fnets.errors import ArgumentError, UnexpectedTracerError
+from fnets.errors import ArgumentError, ShapeError, TreeStructureError, UnexpectedTracerError
 from fnets.primitives.base import move_dim
 from fnets.transforms.staging import check_callable, innermost_staging, name_of, stage, stage_closed
 from fnets.transforms.vmap import vmap_flat
@@ -70,6 +70,22 @@ def refuse_closure(name: str, num_consts: int, given: Sequence[bool]) -> None:
         raise UnexpectedTracerError(
             f"[{name}] expected the function to depend on differentiated values through its arguments alone, got one that it closes over. "
             "Pass that value as an argument."
+        )
+
+
+def check_results(name: str, which: str, outs: Sequence[Any], jaxpr: Any) -> None:
+    """Raise unless a rule's results have the types of the function's; those are known once it has been staged."""
+    if not isinstance(jaxpr, Jaxpr):
+        return
+    want, got = jaxpr.out_avals, [typeof(o) for o in outs]
+    for a, b in zip(want, got):
+        if a.shape != b.shape or (a.dtype != b.dtype and not (a.weak_type or b.weak_type)):
+            raise ShapeError(
+                f"[{name}] expected the {which} rule to return an output of type {a.str_short()}, as the function, got {b.str_short()}."
+            )
+    if len(want) != len(got):
+        raise TreeStructureError(
+            f"[{name}] expected the {which} rule to return an output of {len(want)} arrays, as the function, got {len(got)}."
         )
 
 

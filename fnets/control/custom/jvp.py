@@ -17,6 +17,7 @@ from fnets.control.custom.base import (
     batched_function,
     bind_arguments,
     bind_call,
+    check_results,
     declare,
     refuse_closure,
     to_front,
@@ -38,6 +39,7 @@ custom_jvp_p = declare("custom_jvp_call")
 def _jvp(primals: Sequence, tangents: Sequence, jaxpr: Any, jvp_rule: Rule, num_consts: int) -> tuple:
     refuse_closure(jvp_rule.__name__, num_consts, [t is not None for t in tangents])
     outs, out_tangents = jvp_rule(primals[num_consts:], tangents[num_consts:])
+    check_results(jvp_rule.__name__, "derivative", outs, jaxpr)
     return outs, [t if is_float(dtype_of(o)) else None for o, t in zip(outs, out_tangents)]
 
 
@@ -60,6 +62,7 @@ def _vjp(active: Sequence[int], *args: Any, jaxpr: Any, jvp_rule: Rule, num_cons
 
     results, tape = vjp_flat(tangent_map, [zeros_like(args[i]) for i in active], range(len(active)))
     n = len(results) - len(positions)
+    check_results(jvp_rule.__name__, "derivative", results[:n], jaxpr)
     return results[:n], lambda cts: tape.pull([*[None] * n, *[cts[k] for k in positions]])
 
 

@@ -17,6 +17,7 @@ from fnets.control.custom.base import (
     batched_function,
     bind_arguments,
     bind_call,
+    check_results,
     declare,
     refuse_closure,
     to_front,
@@ -46,6 +47,7 @@ def _vjp(active: Sequence[int], *args: Any, jaxpr: Any, fwd: Rule, bwd: Rule, nu
     perturbed = [i in active for i in range(len(args))]
     refuse_closure(fwd.__name__, num_consts, perturbed)
     outs, residuals = fwd(perturbed[num_consts:], *args[num_consts:])
+    check_results(fwd.__name__, "forward", outs, jaxpr)
 
     def pull(cts: Sequence[Any]) -> list:
         back = bwd(residuals, cts)
