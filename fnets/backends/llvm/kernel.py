@@ -215,16 +215,26 @@ def replaceable(region: Region, writers: list[NestWriter]) -> dict[Var, list[Var
 
 
 def module_text(regions: list[Region]) -> str:
-    """The LLVM module of a program's regions: `entry0`, `entry1`, ..."""
+    """The LLVM module of a program's regions; each region is told the name of its `entry`. Loops and entries that are alike are written once."""
     h = host()
-    functions: list[Function] = []
+    functions: dict[str, Function] = {}  # by their text under a common name
     for k, region in enumerate(regions):
         writers: list[NestWriter] = []
         for i, nest in enumerate(region.nests):
-            writers.append(NestWriter(f"nest{k}_{i}", nest, region.reads, set(region.outputs), h.vector_bytes))
-            functions.append(writers[-1].write())
-        functions.append(_entry(f"entry{k}", region, writers, h.head))
+            w = NestWriter(f"nest{k}_{i}", nest, region.reads, set(region.outputs), h.vector_bytes)
+            w.name = _shared(functions, w.write()).name
+            writers.append(w)
+        region.entry = _shared(functions, _entry(f"entry{k}", region, writers, h.head)).name
         region.replaceable = replaceable(region, writers)
+    return _module(list(functions.values()))
+
+
+def _shared(functions: dict[str, Function], f: Function) -> Function:
+    """The function, or an earlier one that does the same."""
+    return functions.setdefault(f.text().replace(f"@{f.name}(", "@("), f)
+
+
+def _module(functions: list[Function]) -> str:
     declarations = set().union(*[f.declarations for f in functions])
     variables = sorted({line for f in functions for line in f.globals.values()})
     helpers = {name: text for f in functions for name, text in f.helpers.items()}
@@ -269,9 +279,9 @@ native_p.impl = lambda *args, kernel: kernel(*args)
 class Kernel:
     """A region's entry, and the types of its results."""
 
-    def __init__(self, region: Region, loaded: Loaded, name: str):
+    def __init__(self, region: Region, loaded: Loaded):
         self.region = region
-        self.entry = Retry(loaded, loaded.address(name), [v.aval for v in region.inputs]).entry
+        self.entry = Retry(loaded, loaded.address(region.entry), [v.aval for v in region.inputs]).entry
         self.results = [v.aval for v in region.outputs]
 
     def __call__(self, *args: Any) -> list:
@@ -279,9 +289,9 @@ class Kernel:
         return list(out) if len(self.results) > 1 else [out]
 
 
-def as_equation(region: Region, loaded: Loaded, name: str) -> Eqn:
+def as_equation(region: Region, loaded: Loaded) -> Eqn:
     """The equation that calls a region."""
-    kernel = Kernel(region, loaded, name)
+    kernel = Kernel(region, loaded)
     return Eqn(native_p, region.inputs, region.outputs, {"kernel": kernel}, region.eqns[-1].where)
 
 

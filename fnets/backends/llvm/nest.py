@@ -57,6 +57,11 @@ class NestWriter:
         self.nest = nest
         self.reads = reads
         self.own = {e.outvars[0]: e for e in nest.eqns}
+        self.users: dict[Var, list[Eqn]] = {}  # in the nest
+        for e in nest.eqns:
+            for s in dict.fromkeys([reads.source(v) for v in e.invars]):
+                if s in self.own:
+                    self.users.setdefault(s, []).append(e)  # type: ignore[arg-type]
         self.stored = [v for v in self.own if v in outputs]
         sources = [reads.source(v) for e in nest.eqns for v in e.invars]
         self.loaded = list(dict.fromkeys([s for s in sources if type(s) is Var and s not in self.own]))
@@ -162,20 +167,14 @@ class NestWriter:
         for e in reversed(nest.eqns):
             out = e.outvars[0]
             if nest.level[out] == "full" and out not in self.stored:
-                users = [phase[q.outvars[0]] for q in nest.eqns if out in map(self.reads.source, q.invars)]
+                users = [phase[q.outvars[0]] for q in self.users.get(out, ())]
                 phase[out] = max(phase[out], min(users, default=phase[out]))
         self.phase = phase
         self.last_phase = max(phase.values(), default=0)
 
     def _needed_later(self, v: Var) -> bool:
         """True if a later loop reads what this one makes."""
-        return any(
-            [
-                self.phase[q.outvars[0]] > self.phase[v]
-                for q in self.nest.eqns
-                if self.nest.level[q.outvars[0]] != "row" and v in map(self.reads.source, q.invars)
-            ]
-        )
+        return any([self.phase[q.outvars[0]] > self.phase[v] for q in self.users.get(v, ())])
 
     def _is_cheap(self, v: Var) -> bool:
         """True if making a value again costs less than keeping it: one light operation on what is in memory or fixed for the row."""

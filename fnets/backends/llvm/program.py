@@ -47,8 +47,7 @@ def compile_native(jaxpr: Jaxpr, own_outputs: bool = False, donated: tuple[int, 
     report = report_of(steps)
     if regions:
         loaded = load(module_text(regions))
-        names = {id(r): f"entry{k}" for k, r in enumerate(regions)}
-        eqns = [as_equation(s, loaded, names[id(s)]) if isinstance(s, Region) else s for s in steps]
+        eqns = [as_equation(s, loaded) if isinstance(s, Region) else s for s in steps]
         jaxpr = jaxpr.replace(eqns=eqns)
     run = generate(jaxpr, own_outputs, donated)
     run.report = report  # type: ignore[attr-defined]

@@ -250,6 +250,7 @@ class Region:
             s for n in self.nests for e in n.eqns for v in e.invars if made.get(s := reads.source(v), n) is not n
         }
         self.outputs: list[Var] = [v for v in made if used_outside(v) or v in crossing]
+        self.entry = ""  # the name of its function
         self.replaceable: dict[Var, list[Var]] = {}  # operands in whose memory a result may be written
 
     @property

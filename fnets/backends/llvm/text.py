@@ -75,6 +75,7 @@ class Function:
     """The text of one function, grown line by line."""
 
     def __init__(self, name: str, parameters: Sequence[str], returns: str = "void", linkage: str = ""):
+        self.name = name
         self.header = f"define {linkage}{' ' if linkage else ''}{returns} @{name}({', '.join(parameters)}) #0 {{"
         self.allocations: list[str] = []
         self.lines: list[str] = []
