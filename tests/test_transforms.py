@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import typing
 
 import numpy as np
@@ -343,3 +344,90 @@ def test_static_positions_out_of_range():
 def test_incomplete_struct(shape, dtype):
     with pytest.raises(TypeError, match="ShapeDtypeStruct"):
         fnets.ShapeDtypeStruct(shape, dtype)
+
+
+# ------------------------------------------------------------------ the core
+
+
+def test_the_verifier_looks_into_calls_and_branches():
+    core = fnets.core
+    jaxpr = fnets.make_jaxpr(fnets.jit(lambda x, y: x + y))(1.0, 2.0)
+    core.check_jaxpr(jaxpr)
+    short = jaxpr.replace(eqns=[jaxpr.eqns[0].replace(invars=jaxpr.eqns[0].invars[:1])])
+    with pytest.raises(core.JaxprTypeError, match="operands of types"):
+        core.check_jaxpr(short)
+
+    def f(x):
+        return fnets.lax.while_loop(lambda c: c < 3, lambda c: fnets.lax.cond(c < 1, fnp.sin, fnp.exp, c) + 1, x)
+
+    def edited(prim, **params):
+        def walk(j):
+            eqns = []
+            for e in j.eqns:
+                new = {k: walk(v) if isinstance(v, core.Jaxpr) else v for k, v in e.params.items()}
+                eqns.append(
+                    e.replace(params=new | {k: edit(new) for k, edit in params.items()} if e.prim.name == prim else new)
+                )
+            return j.replace(eqns=eqns)
+
+        return walk(fnets.make_jaxpr(f)(1.0))
+
+    core.check_jaxpr(edited("cond"))
+    for jaxpr in (
+        edited("cond", branches=lambda p: (4, 2)),
+        edited("cond", branches=lambda p: (p["branches"][0], _with_another_argument(p["branches"][1]))),
+        edited("while", body_nconsts=lambda p: 1),
+        edited("while", cond_jaxpr=lambda p: p["body_jaxpr"]),
+    ):
+        with pytest.raises(core.JaxprTypeError, match=r"\[(cond|while)\]"):
+            core.check_jaxpr(jaxpr)
+
+
+def _with_another_argument(jaxpr):
+    return jaxpr.replace(invars=(*jaxpr.invars, fnets.core.Var(jaxpr.in_avals[0])))
+
+
+def test_types_as_text():
+    assert str(fnets.core.ShapedArray((8, 2), np.int32)) == "int32[8,2]"
+    assert str(fnets.core.ShapedArray((), np.float64, weak_type=True)) == "~float64[]"
+
+
+def test_residuals_that_are_arguments_are_not_handed_through():
+    dot = fnets.jit(fnp.dot)
+    a, b = np.ones((3, 4)), np.ones((4, 3))
+
+    def linear(y):
+        value, push = fnets.linearize(lambda y: dot(a, y), y)
+        return value, push(y)
+
+    first, second = [e for e in fnets.make_jaxpr(linear)(b).eqns if e.prim.name == "jit"]
+    assert [v.aval.shape for v in first.outvars] == [(3, 3)] and len(second.outvars) == 1
+    calls = [e for e in fnets.make_jaxpr(fnets.grad(lambda y: fnp.sum(dot(a, y))))(b).eqns if e.prim.name == "jit"]
+    assert all(len(e.outvars) <= 1 for e in calls)
+
+
+@pytest.mark.parametrize(
+    "run", [lambda f, x: fnets.linearize(f, x), lambda f, x: fnets.jit(f)(x), lambda f, x: fnets.grad(f)(x)]
+)
+def test_no_reference_cycles(run):
+    f, x = lambda x: x.sum(), np.zeros(3)
+    run(f, x)
+    gc.collect()
+    gc.disable()
+    try:
+        g = lambda x: x.sum()  # noqa: E731
+        run(g, x)
+        del g
+        assert not [o for o in _found_by_collection() if isinstance(o, fnets.core.Tracer)]
+    finally:
+        gc.enable()
+
+
+def _found_by_collection():
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        gc.collect()
+        return list(gc.garbage)
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()

@@ -21,13 +21,14 @@ from fnets.control.operands import (
     concrete,
     flatten_arguments,
     made_strong,
+    same_type,
     stage_user,
 )
 from fnets.core.avals import ShapedArray, is_float, strong_dtype
 from fnets.core.ir import Eqn, Jaxpr, Var, eval_jaxpr, kept_of, without_results
 from fnets.core.primitive import Primitive
 from fnets.core.trace import Tracer, dtype_of, is_weak, typeof
-from fnets.errors import ArgumentError
+from fnets.errors import ArgumentError, JaxprTypeError
 from fnets.primitives.base import convert, move_dim, zeros_of
 from fnets.primitives.elementwise import clamp, eq, ne
 from fnets.primitives.shape import stop_gradient
@@ -50,8 +51,18 @@ def _impl(index: Any, *operands: Any, branches: tuple[Jaxpr, ...]) -> list:
     return [o.copy() if type(o) is np.ndarray and any([np.may_share_memory(o, a) for a in held]) else o for o in outs]
 
 
-cond_p.impl = _impl
-cond_p.abstract = lambda index, *avals, branches: [v.aval for v in branches[0].outvars]
+def _abstract(index: ShapedArray, *avals: ShapedArray, branches: tuple[Jaxpr, ...]) -> list:
+    if not isinstance(branches, tuple) or not branches or not all([isinstance(b, Jaxpr) for b in branches]):
+        raise JaxprTypeError(f"[cond] expected the parameter branches to be a tuple of Jaxprs, got {branches!r}.")
+    outs = branches[0].out_avals
+    for k, b in enumerate(branches):
+        for what, have, want in (("operands", list(avals), b.in_avals), ("results", b.out_avals, outs)):
+            if len(have) != len(want) or not all(map(same_type, have, want)):
+                raise JaxprTypeError(f"[cond] expected {what} of types {want} for branch {k}, got {have}.")
+    return outs
+
+
+cond_p.impl, cond_p.abstract = _impl, _abstract
 
 
 def _same_outputs(

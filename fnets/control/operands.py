@@ -115,6 +115,11 @@ def check_same_types(
         raise ArgumentError(f"[{op}] expected {what} of equal types, got ones that differ: {told}. {fix}")
 
 
+def same_type(a: ShapedArray | None, b: ShapedArray | None) -> bool:
+    """True if two types agree in shape and dtype."""
+    return a is not None and b is not None and a.shape == b.shape and a.dtype == b.dtype
+
+
 def check_scalar(op: str, what: str, x: Any, fix: str) -> None:
     """Raise unless `x` is a scalar number or array."""
     if not is_data(x):

@@ -14,6 +14,7 @@ import numpy as np
 
 from fnets import progress as progress_bars
 from fnets.backends import compiled
+from fnets.control.operands import same_type
 from fnets.core.avals import ShapedArray, is_float
 from fnets.core.ir import Eqn, Jaxpr, eval_jaxpr, kept_of, without_results
 from fnets.core.primitive import Primitive
@@ -25,12 +26,6 @@ from fnets.transforms.jvp import jvp_jaxpr, linearize_jaxpr, staged_apart
 from fnets.transforms.staging import stage
 from fnets.transforms.vjp import reached, vjp_jaxpr
 from fnets.transforms.vmap import batch_jaxpr
-
-
-def same_type(a: ShapedArray | None, b: ShapedArray | None) -> bool:
-    """True if two avals agree in shape and dtype."""
-    return a is not None and b is not None and a.shape == b.shape and a.dtype == b.dtype
-
 
 scan_p = Primitive("scan", kind="loop", multi=True)
 

@@ -23,6 +23,7 @@ from fnets.control.operands import (
     concrete,
     flatten_arguments,
     owned_copy,
+    same_type,
     stage_user,
     weak_fits,
 )
@@ -31,7 +32,7 @@ from fnets.core.avals import ShapedArray, is_float
 from fnets.core.ir import Eqn, Jaxpr, eval_jaxpr, kept_of, without_results
 from fnets.core.primitive import Primitive
 from fnets.core.trace import dtype_of, is_weak, shape_of, typeof
-from fnets.errors import ArgumentError
+from fnets.errors import ArgumentError, JaxprTypeError
 from fnets.primitives.base import arr, broadcast_to, convert, move_dim, reduce_sum, reshape, zeros_like, zeros_of
 from fnets.primitives.elementwise import add, floor_divide, gt, logical_and, lt, mul, ne, select, sub
 from fnets.primitives.indexing import dynamic_index_in_dim, dynamic_update_index_in_dim
@@ -84,7 +85,17 @@ def _impl(*args: Any, cond_jaxpr: Jaxpr, body_jaxpr: Jaxpr, cond_nconsts: int, b
 
 
 def _abstract(*avals: ShapedArray, cond_jaxpr: Jaxpr, body_jaxpr: Jaxpr, cond_nconsts: int, body_nconsts: int) -> list:
-    return [v.aval for v in body_jaxpr.outvars]
+    cc, bc, carry = _split(avals, cond_nconsts, body_nconsts)
+    for what, have, want in (
+        ("the condition", [*cc, *carry], cond_jaxpr.in_avals),
+        ("the body", [*bc, *carry], body_jaxpr.in_avals),
+        ("the next trip", body_jaxpr.out_avals, carry),
+    ):
+        if len(have) != len(want) or not all(map(same_type, have, want)):
+            raise JaxprTypeError(f"[while] expected operands of types {want} for {what}, got {have}.")
+    if [(a.shape, a.dtype.kind) for a in cond_jaxpr.out_avals] != [((), "b")]:
+        raise JaxprTypeError(f"[while] expected a condition that gives one boolean, got {cond_jaxpr.out_avals}.")
+    return body_jaxpr.out_avals
 
 
 def _jvp(

@@ -67,6 +67,9 @@ class ShapedArray:
             self._hash = hash((self.shape, self.dtype, self.weak_type))
         return self._hash
 
+    def __str__(self) -> str:
+        return f"{'~' if self.weak_type else ''}{self.str_short(short_dtypes=False)}"
+
     def __repr__(self) -> str:
         weak = ", weak_type=True" if self.weak_type else ""
         return f"ShapedArray({self.str_short(short_dtypes=False)}{weak})"

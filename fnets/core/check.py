@@ -53,6 +53,11 @@ def check_jaxpr(jaxpr: Jaxpr) -> None:
             fail(f"expected hashable parameters of {e.prim.name}, got {e.params}: {error}.")
         for j in sub_jaxprs(e.params):
             check_jaxpr(j)
+        called = e.params.get("jaxpr") if e.prim.kind in ("call", "barrier") else None
+        if isinstance(called, Jaxpr):
+            have, want = [v.aval for v in e.invars], called.in_avals
+            if len(have) != len(want) or not all(map(_same, have, want)):
+                fail(f"expected {e.prim.name} to have operands of types {want}, as its jaxpr, got {have}.")
         if not is_missing(e.prim.abstract):
             got = e.prim.abstract(*[v.aval for v in e.invars], **e.params)
             got = list(got) if e.prim.multi else [got]

@@ -268,3 +268,20 @@ def drop_dead_call(e: Eqn, used: Sequence[bool]) -> Eqn:
     return e.replace(
         invars=kept_of(e.invars, read), outvars=kept_of(e.outvars, used), params=e.params | {"jaxpr": smaller}
     )
+
+
+@weak_memo
+def split_residuals(fwd: Jaxpr, n: int) -> tuple[Jaxpr, tuple[int | None, ...]]:
+    """A program whose results from number `n` on are residuals, without those that are arguments; and of each residual which one it is."""
+    position = {v: i for i, v in enumerate(fwd.invars)}
+    sources = tuple([position.get(v) if type(v) is Var else None for v in fwd.outvars[n:]])
+    own = [v for v, i in zip(fwd.outvars[n:], sources) if i is None]
+    return fwd.replace(outvars=[*fwd.outvars[:n], *own]), sources
+
+
+def run_first(call: Callable[..., list], fwd: Jaxpr, n: int, args: Sequence[Any]) -> tuple[list, list]:
+    """Results and residuals of the first of two parts; a residual that is an argument is not handed through the call."""
+    smaller, sources = split_residuals(fwd, n)
+    results = call(smaller, *args)
+    own = iter(results[n:])
+    return results[:n], [next(own) if i is None else args[i] for i in sources]

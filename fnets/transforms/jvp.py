@@ -12,7 +12,7 @@ import numpy as np
 
 from fnets import tree
 from fnets.core.avals import is_float
-from fnets.core.ir import Jaxpr, eval_jaxpr, weak_memo
+from fnets.core.ir import Jaxpr, eval_jaxpr, run_first, weak_memo
 from fnets.core.primitive import Primitive
 from fnets.core.trace import Trace, Tracer, ValueTracer, refuse_closure, typeof
 from fnets.errors import ArgumentError, DTypeError, ShapeError
@@ -204,9 +204,9 @@ def call_jvp(
     n = len(jaxpr.outvars)
     if staged_apart(primals, tangents):
         fwd, lin, given = linearize_jaxpr(jaxpr, tuple([t is not None for t in tangents]))
-        results = call(fwd, *primals)
-        it = iter(call(lin, *results[n:], *[t for t in tangents if t is not None]))
-        return results[:n], [next(it) if g else None for g in given]
+        outs, residuals = run_first(call, fwd, n, primals)
+        it = iter(call(lin, *residuals, *[t for t in tangents if t is not None]))
+        return outs, [next(it) if g else None for g in given]
     doubled, given = jvp_jaxpr(jaxpr, tuple(t is not None for t in tangents))
     results = call(doubled, *primals, *[t for t in tangents if t is not None])
     it = iter(results[n:])

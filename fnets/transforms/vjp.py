@@ -18,7 +18,7 @@ from fnets import tree
 from fnets.backends import memory_root
 from fnets.core import nonfinite
 from fnets.core.avals import PYTHON_SCALARS, ShapedArray, is_float
-from fnets.core.ir import Jaxpr, Var, eval_jaxpr, weak_memo
+from fnets.core.ir import Jaxpr, Var, eval_jaxpr, run_first, weak_memo
 from fnets.core.primitive import Primitive
 from fnets.core.trace import Trace, Tracer, ValueTracer, dtype_of, next_id, refuse_closure, shape_of, typeof
 from fnets.errors import ArgumentError, DTypeError, ShapeError
@@ -587,8 +587,7 @@ def call_vjp(
     """The vjp rule shared by primitives that run one jaxpr: `call(jaxpr, *args)` runs the forward and the backward part."""
     fwd, bwd, given = vjp_jaxpr(jaxpr, tuple(active))
     n = len(jaxpr.outvars)
-    results = call(fwd, *args)
-    outs, residuals = results[:n], results[n:]
+    outs, residuals = run_first(call, fwd, n, args)
     if not any(given):
         return outs, None
     avals = [v.aval for v in jaxpr.outvars]
