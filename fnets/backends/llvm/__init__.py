@@ -6,9 +6,11 @@ warning says why.
     text        LLVM IR as text: functions, loops, vectors
     vmath       exp, log, tanh, ... of vectors
     operations  primitives in terms of vectors
+    expand      softmax and the like in simpler primitives
     regions     which equations run natively, in one call, in one loop nest
     nest        a loop nest as a function
     kernel      a region as a C function of CPython's calling convention
+    pool        threads
     cache       object code on disk
     engine      llvmlite, this processor
     program     the backend itself
