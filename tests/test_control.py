@@ -633,3 +633,22 @@ def test_offloading_keeps():
         lambda x: fnp.sin(x @ w) @ w, policy=policies.offload_dot_with_no_batch_dims("device", "host")
     )
     np.testing.assert_allclose(fnets.jacrev(dots)(np.zeros(3)), np.eye(3))
+
+
+def test_python_numbers_that_are_handed_on_stay_python_numbers():
+    x = np.float16(2)
+
+    def by_scan(x, rate):
+        return lax.scan(lambda c, _: ((c[0] * c[1], c[1]), None), (x, rate), None, 3)[0]
+
+    out, rate = by_scan(x, 0.5)
+    assert out == 0.25 and out.dtype == np.float16 and rate == 0.5 and type(rate) is float
+    assert fnets.jit(by_scan)(x, 0.5)[0].dtype == np.float16
+    assert fnets.grad(lambda r: by_scan(x, r)[0])(0.5) == 3 * 2 * 0.25
+
+    def by_while(n, x, rate):
+        return lax.while_loop(lambda s: s[0] > 0, lambda s: (s[0] - 1, s[1] * s[2], s[2]), (n, x, rate))[1]
+
+    assert fnets.jit(by_while)(3, x, 0.5).dtype == np.float16
+    both = lambda p, y: lax.cond(p, lambda: by_scan(x, y)[1], lambda: by_scan(2 * x, y)[1])  # noqa: E731
+    assert fnets.vmap(both, (0, None), None)(np.array([True, False]), 3.0) == 3.0

@@ -25,7 +25,7 @@ from fnets.control.operands import (
     stage_user,
 )
 from fnets.core.avals import ShapedArray, is_float, strong_dtype
-from fnets.core.ir import Eqn, Jaxpr, Var, eval_jaxpr, kept_of, without_results
+from fnets.core.ir import Eqn, Jaxpr, Literal, Var, eval_jaxpr, kept_of, without_results
 from fnets.core.primitive import Primitive
 from fnets.core.trace import Tracer, dtype_of, is_weak, typeof
 from fnets.errors import ArgumentError, JaxprTypeError
@@ -211,15 +211,13 @@ cond_p.rules["dce"] = _drop_dead
 
 
 def _with_all_consts(staged: Sequence[Staged]) -> tuple[list[Jaxpr], list]:
-    """Give every branch the closure values of all branches as leading operands."""
-    consts = [c for s in staged for c in s.consts]
-    out, start = [], 0
+    """Give every branch the closure values of all branches as leading operands, each once."""
+    consts = list({id(c): c for s in staged for c in s.consts}.values())
+    out = []
     for s in staged:
-        n = len(s.consts)
-        before = [Var(typeof(c)) for c in consts[:start]]
-        after = [Var(typeof(c)) for c in consts[start + n :]]
-        out.append(s.jaxpr.replace(invars=[*before, *s.jaxpr.invars[:n], *after, *s.jaxpr.invars[n:]]))
-        start += n
+        own = {id(c): v for c, v in zip(s.consts, s.jaxpr.invars)}
+        leading = [own.get(id(c)) or Var(typeof(c)) for c in consts]
+        out.append(s.jaxpr.replace(invars=[*leading, *s.jaxpr.invars[len(s.consts) :]]))
     return out, consts
 
 
@@ -227,59 +225,52 @@ def _run(op: str, index: Any, branches: Sequence[Callable], operands: Sequence[A
     leaves, spec = flatten_arguments(op, tuple(operands))
     avals = [typeof(x) for x in leaves]
     staged = [stage_user(op, f, spec, avals, None, captures=True) for f in branches]
-    first = staged[0]
+    out_spec = staged[0].out_spec
+    what, fix = "results of all branches", "All branches must return the same structure."
     for f, s in zip(branches[1:], staged[1:]):
-        names = (name_of(branches[0]), name_of(f))
-        check_same_tree(
-            op,
-            "results of all branches",
-            first.out_spec,
-            s.out_spec,
-            names,
-            "All branches must return the same structure.",
-        )
-    staged = _without_weak_results(staged)
-    first = staged[0]
-    for f, s in zip(branches[1:], staged[1:]):
-        names = (name_of(branches[0]), name_of(f))
-        check_same_types(
-            op,
-            "results of all branches",
-            first.out_spec,
-            first.out_avals,
-            s.out_avals,
-            names,
-            "Convert with .astype(...) in the branches.",
-        )
+        check_same_tree(op, what, out_spec, s.out_spec, (name_of(branches[0]), name_of(f)), fix)
     jaxprs, consts = _with_all_consts(staged)
     operands = [*consts, *leaves]
-    # a result that is the same operand in every branch needs no choice
-    handed_on = [_common_operand(jaxprs, k) for k in range(len(first.out_avals))]
-    left = [k for k, i in enumerate(handed_on) if i is None]
-    results = iter(_bind(index, operands, [j.replace(outvars=[j.outvars[k] for k in left]) for j in jaxprs]))
-    outs = [next(results) if i is None else operands[i] for i in handed_on]
-    return tree.unflatten_spec(first.out_spec, outs)
+    handed_on = [_handed_on(jaxprs, operands, k) for k in range(tree.num_leaves(out_spec))]  # needs no choice
+    left = [k for k, same in enumerate(handed_on) if not same]
+    jaxprs = _without_weak_results([j.replace(outvars=[j.outvars[k] for k in left]) for j in jaxprs])
+    types: list[list] = [[typeof(same[0]) if same else None for same in handed_on] for _ in jaxprs]
+    for known, j in zip(types, jaxprs):
+        for k, a in zip(left, j.out_avals):
+            known[k] = a
+    for f, known in zip(branches[1:], types[1:]):
+        names = (name_of(branches[0]), name_of(f))
+        check_same_types(op, what, out_spec, types[0], known, names, "Convert with .astype(...) in the branches.")
+    results = iter(_bind(index, operands, jaxprs))
+    outs = [same[0] if same else next(results) for same in handed_on]
+    return tree.unflatten_spec(out_spec, outs)
 
 
-def _common_operand(jaxprs: Sequence[Jaxpr], k: int) -> int | None:
-    """The number of the operand that every branch returns as its result k, None if there is none."""
+def _handed_on(jaxprs: Sequence[Jaxpr], operands: Sequence[Any], k: int) -> list:
+    """What every branch returns as its result k, if that is one operand or one number: a list of that, else of nothing."""
+    first = jaxprs[0].outvars[k]
+    if type(first) is Literal:
+        same = [
+            type(j.outvars[k]) is Literal and (j.outvars[k].aval, j.outvars[k].val) == (first.aval, first.val)
+            for j in jaxprs
+        ]
+        return [first.val] if all(same) else []
     found = {next((i for i, v in enumerate(j.invars) if v is j.outvars[k]), None) for j in jaxprs}
-    return found.pop() if len(found) == 1 else None
+    i = found.pop()
+    return [] if found or i is None else [operands[i]]
 
 
-def _without_weak_results(staged: Sequence[Staged]) -> list[Staged]:
+def _without_weak_results(jaxprs: Sequence[Jaxpr]) -> list[Jaxpr]:
     """Results that are Python numbers become arrays, of the type that the other branches give where they can."""
-    wanted = [_joined(column) for column in zip(*[s.out_avals for s in staged])]
-    out = []
-    for s in staged:
-        if any([a.weak_type for a in s.out_avals]):
+    wanted = [_joined(column) for column in zip(*[j.out_avals for j in jaxprs])]
 
-            def body(*xs: Any, jaxpr: Jaxpr = s.jaxpr) -> list:
-                return [made_strong(o, w) if is_weak(o) else o for o, w in zip(eval_jaxpr(jaxpr, xs), wanted)]
+    def strong(jaxpr: Jaxpr) -> Jaxpr:
+        def body(*xs: Any) -> list:
+            return [made_strong(o, w) if is_weak(o) else o for o, w in zip(eval_jaxpr(jaxpr, xs), wanted)]
 
-            s = Staged(stage(body, s.jaxpr.in_avals), s.consts, s.out_spec)
-        out.append(s)
-    return out
+        return stage(body, jaxpr.in_avals)
+
+    return [strong(j) if any([a.weak_type for a in j.out_avals]) else j for j in jaxprs]
 
 
 def _joined(avals: Sequence[ShapedArray]) -> ShapedArray:

@@ -49,11 +49,12 @@ def stage_user(
     avals: Sequence[ShapedArray],
     wanted: Sequence[ShapedArray] | None = (),
     captures: bool = False,
+    carry: int = 0,
 ) -> Staged:
     """Stage `fun(*args)` where `spec` is the structure of the tuple of arguments.
 
     Results computed from Python scalars alone become arrays: of the types `wanted`, as far as those go, else of the default types. With
-    `wanted` None they stay weak. `captures`: as `stage`.
+    `wanted` None they stay weak. `captures`: as `stage`. The first `carry` arguments are a loop's carry: one that is handed on stays what it is.
     """
     out_spec = None
 
@@ -64,7 +65,12 @@ def stage_user(
         check_data(op, outs, lambda: [f"result{p}" for p in leaf_paths(out)])
         if wanted is None:
             return outs
-        return [made_strong(o, wanted[k] if k < len(wanted) else None) if is_weak(o) else o for k, o in enumerate(outs)]
+        return [
+            made_strong(o, wanted[k] if k < len(wanted) else None)
+            if is_weak(o) and not (k < carry and o is xs[k])
+            else o
+            for k, o in enumerate(outs)
+        ]
 
     jaxpr, consts = stage_closed(flat, avals, name_of(fun), captures)
     return Staged(jaxpr, consts, out_spec)
@@ -75,6 +81,17 @@ def made_strong(x: Any, wanted: ShapedArray | None) -> Any:
     if wanted is None or wanted.weak_type or not weak_fits(typeof(x), wanted):
         return arr(x)
     return convert(x, wanted.dtype)
+
+
+def weak_carry(leaves: Sequence[Any], out_avals: Sequence[ShapedArray]) -> list:
+    """An initial carry whose Python numbers take the types that the body gives them; what the body hands on stays a Python number."""
+
+    def settled(x: Any, a: ShapedArray) -> Any:
+        if not is_weak(x) or a.weak_type:
+            return x
+        return convert(x, a.dtype) if np.can_cast(typeof(x).dtype, a.dtype, "same_kind") else arr(x)
+
+    return [settled(x, a) for x, a in zip(leaves, out_avals)]
 
 
 def weak_fits(weak: ShapedArray, wanted: ShapedArray) -> bool:

@@ -8,12 +8,19 @@ from typing import Any
 import numpy as np
 
 from fnets import config, tree
-from fnets.control.operands import Staged, check_same_tree, check_same_types, flatten_arguments, owned_copy, stage_user
+from fnets.control.operands import (
+    Staged,
+    check_same_tree,
+    check_same_types,
+    flatten_arguments,
+    owned_copy,
+    stage_user,
+    weak_carry,
+)
 from fnets.control.scan_primitive import bind_scan, scan_p
 from fnets.core.avals import ShapedArray
 from fnets.core.trace import Tracer, is_weak, shape_of, typeof
 from fnets.errors import ArgumentError, ConcretizationTypeError, ShapeError
-from fnets.primitives.base import arr, convert
 from fnets.primitives.shape import stack
 from fnets.transforms.edge import public
 from fnets.transforms.staging import check_callable
@@ -153,10 +160,8 @@ def stage_body(
 
     def staged_for(leaves: list) -> Staged:
         avals = [*map(typeof, leaves), *element_avals]
-        wanted = [a.update(weak_type=False) for a in avals[: len(leaves)] if not a.weak_type]
-        staged = stage_user(
-            op, f, (tuple, None, (init_spec, x_spec)), avals, wanted if len(wanted) == len(leaves) else ()
-        )
+        n = len(leaves)
+        staged = stage_user(op, f, (tuple, None, (init_spec, x_spec)), avals, avals[:n], carry=n)
         if not (type(staged.out_spec) is tuple and staged.out_spec[0] is tuple and len(staged.out_spec[2]) == 2):
             raise ArgumentError(
                 f"[{op}] expected the body to return a pair (carry, y), got {tree.PyTreeDef(staged.out_spec)}. Return `carry, None` if there is no y."
@@ -165,14 +170,12 @@ def stage_body(
         check_same_tree(op, "a carry", init_spec, staged.out_spec[2][0], ("the initial carry", "the body"), fix)
         return staged
 
-    if any(typeof(x).weak_type for x in init_leaves):
-        # a Python scalar takes the type that the body gives it, where its kind allows that
-        out_avals = staged_for(init_leaves).out_avals
-        init_leaves = [
-            (convert(x, a.dtype) if np.can_cast(typeof(x).dtype, a.dtype, "same_kind") else arr(x)) if is_weak(x) else x
-            for x, a in zip(init_leaves, out_avals)
-        ]
     staged = staged_for(init_leaves)
+    if any(map(is_weak, init_leaves)):
+        settled = weak_carry(init_leaves, staged.out_avals)
+        if any([is_weak(x) != is_weak(y) for x, y in zip(settled, init_leaves)]):
+            staged = staged_for(settled)
+        init_leaves = settled
     nk = len(init_leaves)
     fix = (
         "Convert in the body, for example with .astype(carry.dtype), or start from an initial carry of the body's type."

@@ -25,6 +25,7 @@ from fnets.control.operands import (
     owned_copy,
     same_type,
     stage_user,
+    weak_carry,
     weak_fits,
 )
 from fnets.control.scan import check_unroll, scan
@@ -358,15 +359,15 @@ def while_loop(cond_fun: Callable, body_fun: Callable, init_val: Any) -> Any:
         return _run_python(cond_fun, body_fun, leaves, spec, going)
     one = (tuple, None, (spec,))
     avals = [typeof(x) for x in leaves]
+    body = stage_user("while_loop", body_fun, one, avals, avals, carry=len(avals))
     if any(map(is_weak, leaves)):
-        out_avals = stage_user("while_loop", body_fun, one, avals).out_avals
-        leaves = [
-            (convert(x, a.dtype) if np.can_cast(typeof(x).dtype, a.dtype, "same_kind") else arr(x)) if is_weak(x) else x
-            for x, a in zip(leaves, out_avals)
-        ]
+        check_same_tree(
+            "while_loop", "a carry", spec, body.out_spec, _NAMES, "body_fun must keep the carry's structure."
+        )
+        leaves = weak_carry(leaves, body.out_avals)
         avals = [typeof(x) for x in leaves]
+        body = stage_user("while_loop", body_fun, one, avals, avals, carry=len(avals))
     condition = stage_user("while_loop", cond_fun, one, avals)
-    body = stage_user("while_loop", body_fun, one, avals, avals)
     _check_carry(spec, avals, body.out_spec, body.out_avals)
     return tree.unflatten_spec(spec, _run(condition, body, leaves))
 
@@ -400,6 +401,9 @@ def _run(condition: Staged, body: Staged, init: list) -> list:
     return [owned_copy(x) if f else next(results) for x, f in zip(init, fixed)]
 
 
+_NAMES = ("init_val", "body_fun")
+
+
 def _predicate(going: Any) -> Any:
     check_scalar("while_loop", "the result of cond_fun", going, "Reduce it with .all() or .any().")
     if dtype_of(going).kind != "b":
@@ -410,15 +414,14 @@ def _predicate(going: Any) -> Any:
 
 
 def _check_carry(spec: Any, avals: Sequence[ShapedArray], out_spec: Any, out_avals: Sequence[ShapedArray]) -> None:
-    names = ("init_val", "body_fun")
-    check_same_tree("while_loop", "a carry", spec, out_spec, names, "body_fun must keep the carry's structure.")
+    check_same_tree("while_loop", "a carry", spec, out_spec, _NAMES, "body_fun must keep the carry's structure.")
     check_same_types(
         "while_loop",
         "a carry",
         spec,
         avals,
         out_avals,
-        names,
+        _NAMES,
         "Convert in body_fun, for example with .astype(carry.dtype).",
     )
 
