@@ -354,7 +354,7 @@ def _checked_dtype(path: str, name: str, entry: Any) -> np.dtype:
     except TypeError:
         pass  # NumPy knows bfloat16 only once ml_dtypes is loaded
     try:
-        import ml_dtypes
+        import ml_dtypes  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise MissingExtraError(
             f"[load] expected the package ml_dtypes for {name} of dtype bfloat16 in {path}, got none. "
