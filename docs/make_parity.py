@@ -95,7 +95,7 @@ ABSENT: dict[str, dict[str, str]] = {
         "Shapes of convolutions: `eval_shape` tells them.": """conv_general_permutations conv_general_shape_tuple conv_shape_tuple
             conv_transpose_shape_tuple""",
         MACHINERY: "stage",
-        LATER: "ragged_dot_general RaggedDotDimensionNumbers random_gamma_grad",
+        LATER: "ragged_dot_general RaggedDotDimensionNumbers",
     },
     "jax.lax.linalg": {
         PRIMITIVES: r".*_p",

@@ -459,3 +459,9 @@ def test_stop_gradient_of_what_is_no_array():
     assert fnets.grad(lambda x: lax.stop_gradient({"a": x})["a"])(3.0) == 0.0
     with pytest.raises(TypeError):
         lax.stop_gradient(lambda x: x)
+
+
+def test_random_gamma_grad():
+    # golden values: jax.lax.random_gamma_grad in float64
+    np.testing.assert_allclose(lax.random_gamma_grad(np.float64(2), np.float64(2)), 1.086208576636328)
+    assert lax.random_gamma_grad(2.0, 2.0, dtype=np.float32).dtype == np.float32

@@ -53,6 +53,7 @@ from fnets.lax.misc import (
     Tolerance,
     composite,
     ragged_dot,
+    random_gamma_grad,
     rng_bit_generator,
 )
 from fnets.lax.operators import (
@@ -579,6 +580,7 @@ __all__ = [
     "psum_scatter",
     "pswapaxes",
     "ragged_dot",
+    "random_gamma_grad",
     "real",
     "real_p",
     "reciprocal",

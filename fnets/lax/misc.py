@@ -17,6 +17,7 @@ from fnets.primitives.base import arr, convert, reduce_sum, reshape, zeros_of
 from fnets.primitives.cumulative import cumsum
 from fnets.primitives.linear_algebra import matmul
 from fnets.primitives.random_samplers import philox_bits_p
+from fnets.primitives.random_samplers import random_gamma_grad as gamma_slope
 from fnets.primitives.shape import bitcast_convert_type, concatenate, slice_in_dim
 from fnets.source import named_call
 
@@ -88,6 +89,16 @@ def rng_bit_generator(
     blocks = -(-int(np.prod(shape, dtype=np.int64)) * dtype.itemsize // 16)  # Philox makes 16 bytes a step
     advanced = e.add(halves, np.array([0, blocks], np.uint64))
     return advanced if wide else reshape(bitcast_convert_type(advanced, np.uint32), (4,)), bits
+
+
+def random_gamma_grad(a: Any, sample: Any, *, dtype: Any = None) -> Any:
+    """The derivative of a gamma draw with respect to its shape parameter, at the draw `sample`.
+
+    >>> random_gamma_grad(np.float64(2.0), np.float64(2.0)).round(4)
+    np.float64(1.0862)
+    """
+    a, sample = arr(a), arr(sample)
+    return gamma_slope(a, sample) if dtype is None else gamma_slope(convert(a, dtype), convert(sample, dtype))
 
 
 def ragged_dot(
