@@ -30,7 +30,6 @@ NO_SAMPLE_NEEDED = {
     "debug_callback",
     "io_callback",
     "pure_callback",
-    "native_region",
 }
 
 
@@ -51,7 +50,9 @@ def close(a, b, tol: float, what: str) -> None:
 
 def test_every_primitive_has_rules_and_samples():
     sampled = {s.prim.name for s in SAMPLES} | NO_SAMPLE_NEEDED
-    defined = {n for n, p in registry.items() if p.impl.__module__.startswith("fnets") and not is_missing(p.impl)} | {
+    ours = {n: p.impl.__module__ for n, p in registry.items() if not is_missing(p.impl)}
+    # a backend's own instructions come after all transformations, so they have no rules
+    defined = {n for n, m in ours.items() if m.startswith("fnets") and not m.startswith("fnets.backends")} | {
         n for n, p in registry.items() if p.ufunc is not None
     }
     assert not sorted(defined - sampled), "primitives without a sample in tests/samples/"
