@@ -35,6 +35,7 @@ from fnets.control.callbacks import pure_callback
 from fnets.control.checkpoint import checkpoint, remat
 from fnets.control.checks import checkify, error_if
 from fnets.control.custom import closure_convert, custom_gradient, custom_jvp, custom_vjp
+from fnets.core import checked as _checked
 from fnets.core.array import Array
 from fnets.core.avals import ShapeDtypeStruct
 from fnets.core.trace import typeof
@@ -57,6 +58,7 @@ from fnets.transforms.vjp import grad, value_and_grad, vjp
 from fnets.transforms.vmap import vmap
 
 __version__ = "0.1.0"
+_checked.refresh()  # settings of the environment hold from the start
 
 _SUBMODULES = (
     "ad_checkpoint",

@@ -53,7 +53,6 @@ _SETTINGS: dict[str, tuple[Any, Any]] = {
     "check_jaxprs": (_flag, False),
     "debug_nans": (_flag, False),
     "debug_infs": (_flag, False),
-    "const_warn_bytes": (int, 1 << 30),
     "jit_cache_size": (int, 4096),
     "disable_jit": (_flag, False),
     "explain_cache_misses": (_flag, False),
@@ -69,7 +68,7 @@ _watchers: dict[str, Callable[[int], None]] = {}
 
 
 def watch(name: str, changed: Callable[[int], None]) -> None:
-    """Call `changed(1)` wherever a flag is turned on, for a block or for the process, and `changed(-1)` where that ends.
+    """Call `changed(1)` wherever a setting leaves its default, for a block or for the process, and `changed(-1)` where that ends.
 
     >>> seen = []
     >>> watch("explain_cache_misses", seen.append)
@@ -77,14 +76,15 @@ def watch(name: str, changed: Callable[[int], None]) -> None:
     [1]
     """
     _watchers[name] = changed
-    if _values[name]:
+    if _values[name] != _SETTINGS[name][1]:
         changed(1)
 
 
 def _tell(name: str, before: Any, after: Any) -> None:
     changed = _watchers.get(name)
-    if changed is not None and bool(before) != bool(after):
-        changed(1 if after else -1)
+    default = _SETTINGS[name][1]
+    if changed is not None and (before != default) != (after != default):
+        changed(1 if after != default else -1)
 
 
 def _normalise(name: str, value: Any) -> tuple[str, Any]:
@@ -96,13 +96,13 @@ def _normalise(name: str, value: Any) -> tuple[str, Any]:
     return name, _SETTINGS[name][0](value)
 
 
-_CONTEXT = ("disable_jit", "default_dtype", "promotion", "backend", "debug_nans", "debug_infs")
-_process_context = tuple([_values[k] for k in _CONTEXT])
+CONTEXT = ("disable_jit", "default_dtype", "promotion", "backend", "debug_nans", "debug_infs")
+_process_context = tuple([_values[k] for k in CONTEXT])
 _overridden = False  # becomes True with the first `using` block, for good
 
 
 def _context() -> tuple:
-    return tuple([read(name) for name in _CONTEXT])
+    return tuple([read(name) for name in CONTEXT])
 
 
 def trace_context() -> tuple:
@@ -133,7 +133,7 @@ def update(name: str, value: Any) -> None:
     name, value = _normalise(name, value)
     before, _values[name] = _values[name], value
     _tell(name, before, value)
-    _process_context = tuple([_values[k] for k in _CONTEXT])
+    _process_context = tuple([_values[k] for k in CONTEXT])
 
 
 @contextlib.contextmanager
@@ -149,14 +149,14 @@ def using(**settings: Any) -> Iterator[None]:
     checked = [_normalise(k, v) for k, v in settings.items()]
     tokens = [(name, _local[name].set(value)) for name, value in checked]
     for name, value in checked:
-        _tell(name, False, value)
+        _tell(name, _SETTINGS[name][1], value)
     try:
         yield
     finally:
         for name, token in reversed(tokens):
             _local[name].reset(token)
         for name, value in checked:
-            _tell(name, value, False)
+            _tell(name, value, _SETTINGS[name][1])
 
 
 def default_dtype(dtype: Any):

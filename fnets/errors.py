@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import warnings
 from typing import NamedTuple
 
 import numpy as np
@@ -524,6 +525,28 @@ class LinAlgError(FnetsError, np.linalg.LinAlgError):
         fnp.linalg.pinv(fnp.zeros((2, 2)))
 
     >>> issubclass(LinAlgError, np.linalg.LinAlgError)
+    True
+    """
+
+
+def warn_user(message: str, category: type[Warning]) -> None:
+    """Warn at the user's own line.
+
+    >>> with warnings.catch_warnings(record=True) as told: warn_user("slow", RetraceWarning)
+    >>> str(told[0].message)
+    'slow'
+    """
+    where = user_location()
+    if where is None:
+        warnings.warn(message, category, stacklevel=3)
+    else:
+        warnings.warn_explicit(message, category, where.file, where.line)
+
+
+class PromotionWarning(UserWarning):
+    """An operand of another dtype makes a float result wider (setting `promotion` is "warn").
+
+    >>> issubclass(PromotionWarning, UserWarning)
     True
     """
 

@@ -15,7 +15,7 @@ import numpy as np
 from fnets import config
 from fnets.backends.llvm import compile_llvm
 from fnets.backends.numpy_codegen import compile_numpy
-from fnets.core import nonfinite
+from fnets.core import checked
 from fnets.core.ir import Jaxpr, eval_jaxpr, weak_memo
 from fnets.errors import UnknownBackendError
 
@@ -32,7 +32,7 @@ def interpret(jaxpr: Jaxpr, own_outputs: bool = False, donated: tuple[int, ...] 
     jaxpr = jaxpr.replace()  # a memo keys on the jaxpr weakly: its value must not hold it
 
     def run(*args: Any) -> list:
-        nonfinite.refresh()
+        checked.refresh()
         outs = eval_jaxpr(jaxpr, args)
         return [o.copy() if type(o) is np.ndarray else o for o in outs] if own_outputs else outs
 

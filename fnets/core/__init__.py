@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from fnets.core import ir
+from fnets.core import nonfinite as nonfinite  # both register their settings
+from fnets.core import promotion as promotion
 from fnets.core.avals import ShapedArray, ShapeDtypeStruct
 from fnets.core.check import check_jaxpr
 from fnets.core.ir import Atom, Eqn, Jaxpr, Literal, Var

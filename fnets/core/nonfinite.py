@@ -1,12 +1,8 @@
-"""`debug_nans` and `debug_infs`: find the operation that gave NaN or infinity. May import primitive, trace, config, errors.
-
-While one of the settings is on anywhere, every primitive's impl is wrapped in a check; otherwise nothing is, and nothing is asked.
-"""
+"""`debug_nans` and `debug_infs`: find the operation that gave NaN or infinity. May import checked, primitive, trace, config, errors."""
 
 from __future__ import annotations
 
 import functools
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,13 +10,9 @@ import numpy as np
 
 from fnets import config
 from fnets.core.avals import is_float
-from fnets.core.primitive import Primitive, is_missing, registry
+from fnets.core.checked import refresh, while_set
+from fnets.core.primitive import Primitive
 from fnets.errors import NonFiniteError
-
-_lock = threading.Lock()
-_wrapped: dict[str, tuple[Primitive, Callable, Callable]] = {}  # name -> primitive, its own impl, the checked one
-_seen = 0  # how many primitives there were when they were last wrapped
-checking = 0  # in how many places one of the settings is on
 
 
 def _told(k: int, x: Any) -> str:
@@ -78,41 +70,4 @@ def _checked(prim: Primitive, impl: Callable) -> Callable:
     return run
 
 
-def _wrap_all() -> None:
-    global _seen
-    with _lock:
-        for name, prim in list(registry.items()):
-            if name not in _wrapped and not is_missing(prim.impl):
-                impl = prim.impl
-                prim.impl = _checked(prim, impl)
-                _wrapped[name] = (prim, impl, prim.impl)
-        _seen = len(registry)
-
-
-def _unwrap_all() -> None:
-    with _lock:
-        for prim, impl, checked in _wrapped.values():
-            if prim.impl is checked:
-                prim.impl = impl
-        _wrapped.clear()
-
-
-def refresh() -> None:
-    """Wrap the primitives that were defined since the settings were turned on, if they are."""
-    if checking and len(registry) != _seen:
-        _wrap_all()
-
-
-def _changed(by: int) -> None:
-    global checking
-    with _lock:
-        checking += by
-        now = checking
-    if by > 0 and now == 1:
-        _wrap_all()
-    elif now == 0:
-        _unwrap_all()
-
-
-config.watch("debug_nans", _changed)
-config.watch("debug_infs", _changed)
+while_set(_checked, "debug_nans", "debug_infs")

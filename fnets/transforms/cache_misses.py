@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 import logging
-import warnings
 import weakref
 from collections.abc import Callable, Sequence
 from types import CodeType
@@ -16,7 +15,7 @@ from typing import Any, NamedTuple
 
 from fnets import config, tree
 from fnets.core.avals import ShapedArray
-from fnets.errors import RetraceWarning
+from fnets.errors import RetraceWarning, warn_user
 from fnets.source import describe_location, user_location
 from fnets.tree.differences import spec_differences
 
@@ -104,9 +103,6 @@ def _told(leaf: Any) -> str:
     return leaf.str_short(short_dtypes=False) + (" (from a Python scalar)" if leaf.weak_type else "")
 
 
-_SETTINGS = ("disable_jit", "default_dtype", "promotion", "backend", "debug_nans", "debug_infs")
-
-
 def _static_values(fun: Callable, static: tuple) -> dict[str, Any]:
     if not static:
         return {}
@@ -132,7 +128,7 @@ def differences(fun: Callable, new: tuple, old: tuple) -> list[str]:
         if x != y:
             told = [repr(s.value)[:60] if s is not None else "not given" for s in (x, y)]
             out.append(f"static {name} is {told[0]}, before {told[1]}")
-    for name, x, y in zip(_SETTINGS, a.context, b.context):
+    for name, x, y in zip(config.CONTEXT, a.context, b.context):
         if x != y:
             out.append(f"setting {name} is {x}, before {y}")
     return out
@@ -180,13 +176,9 @@ def warn_of_retraces(fun: Callable, name: str, keys: Sequence[tuple]) -> None:
             if worst.startswith("static")
             else " Pad it to a few shapes, or keep its dtype the same."
         )
-    where = user_location()
     message = (
         f"[jit] {name} has been compiled {len(keys)} times; what changes most is {worst}: {', '.join(seen[:4])}"
         f"{', ...' if len(seen) > 4 else ''}.{fix} fnets.explain_cache_misses() tells at each call; "
         f"fnets.config.update('retrace_warning', 0) silences this."
     )
-    if where is None:
-        warnings.warn(message, RetraceWarning, stacklevel=2)
-    else:
-        warnings.warn_explicit(message, RetraceWarning, where.file, where.line)
+    warn_user(message, RetraceWarning)

@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 
 from fnets import config, tree
+from fnets.core import checked
 from fnets.core.avals import WEAK_AVALS, ShapedArray, ShapeDtypeStruct
 from fnets.core.check import check_jaxpr
 from fnets.core.ir import Atom, Eqn, Jaxpr, Literal, Var, drop_dead
 from fnets.core.primitive import Primitive
+from fnets.core.promotion import check_promotion
 from fnets.core.trace import Trace, Tracer, check_alive, innermost, typeof
 from fnets.errors import ArgumentError
 from fnets.primitives.base import broadcast_to_p
@@ -132,6 +134,8 @@ class JaxprTrace(Trace):
                     return prim.bind(*args, **params)
         ins = [self.atom(a) for a in args]
         avals = prim.abstract(*[v.aval for v in ins], **params)
+        if checked.checking and not prim.multi and config.read("promotion") != "numpy":
+            check_promotion(prim.name, [v.aval for v in ins], avals, config.read("promotion"))
         where = user_location()
         if prim.multi:
             outs = [Var(a) for a in avals]

@@ -16,7 +16,7 @@ import numpy as np
 
 from fnets import tree
 from fnets.backends import memory_root
-from fnets.core import nonfinite
+from fnets.core import checked
 from fnets.core.avals import PYTHON_SCALARS, ShapedArray, is_float
 from fnets.core.ir import Jaxpr, Var, eval_jaxpr, run_first, weak_memo
 from fnets.core.primitive import Primitive
@@ -227,7 +227,7 @@ def vjp_flat(
     """Run a flat function, differentiating with respect to the arguments at positions `wrt`."""
     inputs = list(args)
     leaves = []
-    located = nonfinite.checking or innermost_staging() is not None
+    located = checked.checking or innermost_staging() is not None
     trace = LocatedVJPTrace(name) if located else VJPTrace(name)
     for i in wrt:
         leaf = TapeEqn(0, None, (), None, 0)
