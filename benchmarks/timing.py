@@ -65,12 +65,15 @@ class Row:
         return (self.ours - self.theirs) * 1e6 if self.difference else self.ours / self.theirs
 
     @property
-    def met(self) -> bool:
-        return self.goal is None or self.value <= self.goal
+    def met(self) -> str:
+        return "" if self.goal is None else "yes" if self.value <= self.goal else "no"
 
     def cells(self) -> list[str]:
-        value = f"+{self.value:.2f} us" if self.difference else f"{self.value:.2f}x"
-        goal = "" if self.goal is None else (f"<= +{self.goal:g} us" if self.difference else f"<= {self.goal:g}x")
+        def told(value: float, digits: str) -> str:
+            return f"+{readable(value * 1e-6)}" if self.difference else f"{value:{digits}}x"
+
+        value = told(self.value, ".2f")
+        goal = "" if self.goal is None else f"<= {told(self.goal, 'g')}"
         return [
             self.what,
             self.peer,
@@ -78,7 +81,7 @@ class Row:
             readable(self.theirs),
             value,
             goal,
-            "yes" if self.met else "no",
+            self.met,
         ]
 
 

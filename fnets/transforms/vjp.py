@@ -142,10 +142,8 @@ def backward(roots: Sequence[Any], cts: Sequence[Any], consume: bool) -> dict:
     owned: set = set()  # names whose cotangent is a buffer that this walk made, and may therefore add into
     pending: dict[int, TapeEqn] = {}
     heap: list[int] = []
-    work: list = [(roots, cts)]
     while True:
-        names, values = work.pop()
-        for name, d in zip(names, values):
+        for name, d in zip(roots, cts):
             if d is None:
                 continue
             previous = acc.get(name)
@@ -170,7 +168,7 @@ def backward(roots: Sequence[Any], cts: Sequence[Any], consume: bool) -> dict:
             ct = acc.pop(node)
             if owned:
                 owned.discard(node)
-        work.append((node.parents, node.pull(ct)))  # type: ignore[misc]
+        roots, cts = node.parents, node.pull(ct)  # type: ignore[misc]
         if consume:
             node.pull, node.parents = None, ()
 
