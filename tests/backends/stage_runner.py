@@ -1,0 +1,58 @@
+"""Runs one native stage by itself, part by part, as the driver would: for tests and measurements of kernels."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from fnets.backends.llvm.engine import Loaded, host, object_code
+from fnets.backends.llvm.stage import Stage
+from fnets.backends.llvm.text import ATTRIBUTES, Function
+
+
+def module(functions: Sequence[Function]) -> str:
+    """The text of a module with these functions."""
+    declarations = sorted(set().union(*[f.declarations for f in functions]))
+    helpers = {k: v for f in functions for k, v in f.helpers.items()}
+    variables = sorted({line for f in functions for line in f.globals.values()})
+    texts = [f.text().replace("define internal", "define") for f in functions]
+    return "\n".join([*variables, *declarations, *helpers.values(), *texts, ATTRIBUTES, ""])
+
+
+def aligned(shape: Sequence[int], dtype: np.dtype) -> np.ndarray:
+    """An array of zeros whose memory begins at a multiple of 64 bytes."""
+    n = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    raw = np.zeros(n + 64, np.uint8)
+    start = -raw.ctypes.data % 64
+    return raw[start : start + n].view(dtype).reshape(shape)
+
+
+def prepare(stage: Stage) -> Callable[..., list[np.ndarray]]:
+    """A function of the operands' arrays (in the order of `stage.loaded`, contiguous) that returns those of `stage.stored`."""
+    loaded = Loaded(object_code(module([stage.write("stage")])))
+    count = len(stage.buffers)
+    kernel = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * (count + 1), ctypes.c_long, ctypes.c_long)(
+        loaded.address("stage")
+    )
+    scratch = aligned((max(stage.scratch, 1),), np.dtype(np.uint8))
+
+    def run(*arrays: np.ndarray, whole: bool = False) -> list[np.ndarray]:
+        for v, a in zip(stage.loaded, arrays, strict=True):
+            assert a.shape == v.aval.shape and a.dtype == v.aval.dtype and a.flags.c_contiguous, (a.shape, v.aval)
+        results = [aligned(v.aval.shape, v.aval.dtype) for v in stage.stored]
+        step = stage.extent if whole else stage.chunk
+        for low in range(0, stage.extent, step):
+            scratch[:] = 255  # what is in it is nobody's to read
+            parts = [aligned(r.shape, r.dtype) if v in stage.accumulated else r for v, r in zip(stage.stored, results)]
+            pointers = [a.ctypes.data for a in (*arrays, *parts)]
+            kernel(*pointers, scratch.ctypes.data, low, min(low + step, stage.extent))
+            for v, r, p in zip(stage.stored, results, parts):
+                if v in stage.accumulated:
+                    r += p
+        return results
+
+    run.loaded = loaded  # type: ignore[attr-defined]
+    host()
+    return run
