@@ -9,13 +9,14 @@ import threading
 from collections.abc import Callable
 
 from fnets import config
-from fnets.core.primitive import Primitive, is_missing, registry
+from fnets.core.primitive import BinaryPrimitive, Primitive, is_missing, registry
 
 Wrapper = Callable[[Primitive, Callable], Callable]
 
 _lock = threading.Lock()
 _wrappers: list[Wrapper] = []
 _wrapped: dict[str, tuple[Primitive, Callable, Callable]] = {}  # name -> primitive, its own impl, the checked one
+_operators: dict[BinaryPrimitive, Callable | None] = {}  # that go by unchecked otherwise
 _seen = 0  # how many primitives there were when they were last wrapped
 checking = 0  # in how many places one of the settings is on
 
@@ -45,6 +46,8 @@ def _wrap_all() -> None:
                     checked = wrapper(prim, checked)
                 prim.impl = checked
                 _wrapped[name] = (prim, impl, checked)
+                if isinstance(prim, BinaryPrimitive):
+                    _operators[prim], prim.scalar = prim.scalar, None
         _seen = len(registry)
 
 
@@ -53,7 +56,10 @@ def _unwrap_all() -> None:
         for prim, impl, checked in _wrapped.values():
             if prim.impl is checked:
                 prim.impl = impl
+        for prim, operator in _operators.items():
+            prim.scalar = operator
         _wrapped.clear()
+        _operators.clear()
 
 
 def refresh() -> None:

@@ -28,6 +28,8 @@ from fnets.errors import FnetsError, MissingRuleError
 
 _ndarray = np.ndarray
 _SCALAR_RESULTS = (np.float64, np.int64, np.bool_, np.complex128)
+_NUMPY_FLOATS = {np.float32, np.float64}
+_QUICK_SCALARS = {*_NUMPY_FLOATS, float, int}
 _NO_PARAMS: dict[str, Any] = {}
 registry: dict[str, Primitive] = {}
 
@@ -182,9 +184,16 @@ class UnaryPrimitive(Primitive):
 
 
 class BinaryPrimitive(Primitive):
-    """A primitive of two operands and no parameters: the same, with a shorter way through `bind`."""
+    """A primitive of two operands and no parameters: the same, with a shorter way through `bind`.
 
-    __slots__ = ()
+    scalar: Python's operator for it, or None; on two scalars one of which is NumPy's it gives what the ufunc does in a tenth of the time.
+    """
+
+    __slots__ = ("scalar",)
+
+    def __init__(self, name: str, **how: Any):
+        super().__init__(name, **how)
+        self.scalar: Callable | None = None
 
     def bind(self, x: Any, y: Any, /) -> Any:  # type: ignore[override]
         if isinstance(x, Tracer):
@@ -193,6 +202,9 @@ class BinaryPrimitive(Primitive):
             top = y
         else:
             try:
+                if type(x) in _QUICK_SCALARS and type(y) in _QUICK_SCALARS and self.scalar is not None:
+                    if type(x) in _NUMPY_FLOATS or type(y) in _NUMPY_FLOATS:
+                        return self.scalar(x, y)
                 out = self.impl(x, y)
             except Exception as error:
                 self._explain(error, (x, y), _NO_PARAMS)

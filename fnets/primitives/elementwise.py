@@ -7,6 +7,7 @@ The impl of most is the NumPy ufunc itself, with NumPy's broadcasting and promot
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -116,8 +117,24 @@ def elementwise_batch(prim: Primitive) -> Callable:
 # ------------------------------------------------------------------ declaring
 
 
+_OPERATORS: dict[Callable, Callable] = {
+    np.add: operator.add,
+    np.subtract: operator.sub,
+    np.multiply: operator.mul,
+    np.true_divide: operator.truediv,
+    np.equal: operator.eq,
+    np.not_equal: operator.ne,
+    np.less: operator.lt,
+    np.less_equal: operator.le,
+    np.greater: operator.gt,
+    np.greater_equal: operator.ge,
+}
+
+
 def _declare(name: str, impl: Callable, like: np.ufunc | None, result: Any, arity: int) -> Primitive:
     prim = (UnaryPrimitive if arity == 1 else BinaryPrimitive)(name, kind="elementwise", fresh=True)
+    if isinstance(prim, BinaryPrimitive):
+        prim.scalar = _OPERATORS.get(impl)
     prim.impl = impl
     if isinstance(impl, np.ufunc):
         prim.ufunc = impl
