@@ -202,9 +202,13 @@ class BinaryPrimitive(Primitive):
             top = y
         else:
             try:
-                if type(x) in _QUICK_SCALARS and type(y) in _QUICK_SCALARS and self.scalar is not None:
-                    if type(x) in _NUMPY_FLOATS or type(y) in _NUMPY_FLOATS:
-                        return self.scalar(x, y)
+                if (
+                    type(x) in _QUICK_SCALARS
+                    and type(y) in _QUICK_SCALARS
+                    and self.scalar is not None
+                    and (type(x) in _NUMPY_FLOATS or type(y) in _NUMPY_FLOATS)
+                ):
+                    return self.scalar(x, y)
                 out = self.impl(x, y)
             except Exception as error:
                 self._explain(error, (x, y), _NO_PARAMS)
