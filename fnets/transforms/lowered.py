@@ -190,6 +190,17 @@ class Compiled(Lowered):
             raise
         return tree.unflatten_spec(self._staged.out_spec, out)
 
+    def report(self) -> Any:
+        """What the native backend did: `print` shows which equations run natively, in which calls and loops, and which in NumPy.
+
+        `numpy` lists the primitives that NumPy runs. None for other backends.
+
+        >>> import fnets
+        >>> fnets.jit(lambda x: x * 2, backend="numpy").lower(1.0).compile().report() is None
+        True
+        """
+        return getattr(self._run, "report", None)
+
 
 def _type(a: ShapedArray) -> str:
     return a.str_short(short_dtypes=False) + (" (a Python scalar)" if a.weak_type else "")

@@ -16,14 +16,14 @@ from harness import Sample, all_samples
 import fnets
 import fnets.numpy as fnp
 from fnets import lax, nn
-from fnets.backends.llvm import operations, regions
+from fnets.backends.llvm import grouping, operations, regions
 from tests.backends.test_random_programs import arguments, programs, run
 
 pytest.importorskip("llvmlite")
 
 rng = np.random.default_rng(0)
 PHASES = (hypothesis.Phase.explicit, hypothesis.Phase.generate)  # every example compiles: shrinking would take minutes
-NATIVE = set(operations.RULES) | regions.REDUCTIONS
+NATIVE = set(operations.RULES) | grouping.REDUCTIONS
 # where the two differ by more than a couple of ulp, relative to the result: sums are added up in another order
 TOLERANCE = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 2e-15}
 
@@ -37,7 +37,7 @@ def no_silent_fallback(monkeypatch):
 
 
 def report(f, *args):
-    return fnets.jit(f, backend="llvm").lower(*args).compile()._run.report
+    return fnets.jit(f, backend="llvm").lower(*args).compile().report()
 
 
 def same(got, want, tolerance: float | None = None) -> None:
@@ -92,7 +92,7 @@ def operations_left_to_numpy(s: Sample) -> set[str]:
     out = {"broadcast_to", "and", "or", "xor"} - NATIVE | {"broadcast_to"}
     if s.name in ("int8", "weak", "empty", "int") or s.prim.name == "convert_element_type":
         out.add(s.prim.name)
-    if s.prim.name in regions.REDUCTIONS and s.params["axes"] in ((0, 2), (1,)) and np.ndim(s.args[0]) == 3:
+    if s.prim.name in grouping.REDUCTIONS and s.params["axes"] in ((0, 2), (1,)) and np.ndim(s.args[0]) == 3:
         out.add(s.prim.name)
     return out
 

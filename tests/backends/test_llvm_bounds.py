@@ -18,7 +18,7 @@ from tests.backends.test_random_programs import programs, run
 
 pytest.importorskip("llvmlite")
 
-from fnets.backends.llvm import kernel, nest, regions
+from fnets.backends.llvm import chains, kernel, regions
 
 CANARY = 0xA5
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -58,9 +58,10 @@ def fence(request, monkeypatch):
     monkeypatch.setenv("FNETS_CACHE", "0")
     monkeypatch.setattr(kernel, "new_array", fence.empty)
     monkeypatch.setattr(regions, "is_worthwhile", lambda eqns: True)
+    monkeypatch.setattr(regions, "keeps_inside", False)
     if request.param == "in chunks":
-        monkeypatch.setattr(nest, "_WORTH_THREADS", 0)
-        monkeypatch.setattr(nest, "_CHUNK", 1)
+        monkeypatch.setattr(chains, "WORTH_PARTS", 0)
+        monkeypatch.setattr(chains, "PART", 1)
     return fence
 
 

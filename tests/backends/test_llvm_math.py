@@ -52,7 +52,7 @@ def everything_native(monkeypatch):
 def native(f, *args):
     """f compiled natively."""
     jitted = fnets.jit(f, backend="llvm")
-    assert jitted.lower(*args).compile()._run.report.numpy == []
+    assert jitted.lower(*args).compile().report().numpy == []
     return jitted(*args)
 
 

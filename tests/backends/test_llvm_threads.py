@@ -18,7 +18,7 @@ from tests.backends.test_llvm import PROGRAMS, check
 
 pytest.importorskip("llvmlite")
 
-from fnets.backends.llvm import nest, pool
+from fnets.backends.llvm import chains, pool
 
 rng = np.random.default_rng(0)
 
@@ -32,8 +32,8 @@ def compile_afresh(monkeypatch):
 def shared(monkeypatch):
     """Every nest that can be cut is, into small chunks, for four threads."""
     monkeypatch.setenv("FNETS_NUM_THREADS", "4")
-    monkeypatch.setattr(nest, "_WORTH_THREADS", 0)
-    monkeypatch.setattr(nest, "_CHUNK", 1)
+    monkeypatch.setattr(chains, "WORTH_PARTS", 0)
+    monkeypatch.setattr(chains, "PART", 1)
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

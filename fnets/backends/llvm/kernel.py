@@ -1,8 +1,8 @@
 """Native calls: a region becomes a function that Python can call with arrays, and an equation that the NumPy backend can place. May import core, cache, engine,
-nest, regions, text.
+chains, pool, regions, stage, text.
 
 The entry of a region is a C function of CPython's fast calling convention: it takes the operands and the empty results, reads the arrays' data
-pointers from the objects, runs the nests and returns the results. If an operand is not exactly what it should be, a contiguous array
+pointers from the objects, runs the stages and returns the results. If an operand is not exactly what it should be, a contiguous array
 of the right dtype, the call goes to `Retry`, which converts and copies.
 """
 
@@ -18,15 +18,16 @@ from typing import Any
 import numpy as np
 
 from fnets.backends.llvm import cache, pool
+from fnets.backends.llvm.chains import Chain
 from fnets.backends.llvm.engine import Loaded, host, object_code
-from fnets.backends.llvm.nest import NestWriter
 from fnets.backends.llvm.regions import Region
+from fnets.backends.llvm.stage import Stage
 from fnets.backends.llvm.text import ATTRIBUTES, Function
 from fnets.core.avals import ShapedArray
 from fnets.core.ir import Eqn, Var
 from fnets.core.primitive import Primitive
 
-_WITHOUT_LOCK = 1 << 16  # elements from which other Python threads may run meanwhile
+_WITHOUT_LOCK = 20_000  # estimated nanoseconds from which other Python threads may run meanwhile
 new_array = np.empty  # makes the results
 _FASTCALL = 0x80  # METH_FASTCALL
 
@@ -144,44 +145,106 @@ def _data(f: Function, region: Region, objects: list[str], head: int) -> dict[Va
     return data
 
 
-def _entry(name: str, region: Region, writers: list[NestWriter], head: int) -> Function:
+class _Driver:
+    """Writes the calls of a region's stages: straight where a chain is one part, as a task for the threads where it is several."""
+
+    def __init__(self, f: Function, region: Region, data: dict[Var, str], names: dict[Stage, str]):
+        self.f = f
+        self.names = names
+        plan = region.plan
+        self.pointer = dict(data)
+        self.block = ""
+        self.threads = f.call("i64", pool.THREADS) if any([c.parts > 1 for c in region.chains]) else "1"
+        if plan.size or plan.scratch:
+            scratch = f.op(f"mul i64 {self.threads}, {plan.scratch}")
+            self.block = f.call("ptr", pool.TAKE, ("i64", f.op(f"add i64 {scratch}, {plan.size}")))
+            missing = f.op(f"icmp eq ptr {self.block}, null")
+            failed, go = f.new("failed"), f.new("go")
+            f.do(f"br i1 {missing}, label %{failed}, label %{go}")
+            f.label(failed)
+            f.do(f"ret ptr {f.call('ptr', 'PyErr_NoMemory')}")
+            f.label(go)
+            for v, offset in plan.place.items():
+                self.pointer[v] = str(f.address(self.block, offset, 1))
+        self.scratch_bytes = plan.scratch
+        self.scratch = str(f.address(self.block, plan.size, 1)) if plan.scratch else "null"
+
+    def run(self, chain: Chain) -> None:
+        if chain.parts == 1:
+            for v in [v for s in chain.stages for v in s.accumulated]:
+                self._clear(self.f, self.pointer[v], v.aval.nbytes)
+            for s in chain.stages:
+                self._call(self.f, s, self.pointer, self.scratch, "0", str(s.extent))
+            return
+        f, buffers = self.f, chain.buffers
+        operands = f.allocate(8 * (len(buffers) + 1))
+        for i, p in enumerate([*[self.pointer[v] for v in buffers], self.scratch]):
+            f.do(f"store ptr {p}, ptr {f.address(operands, i, 8)}")
+        name = f"{f.name}_chain{len(f.helpers)}"
+        f.helpers[name] = self._task(name, chain).text()
+        f.call(
+            "void",
+            pool.PARFOR,
+            ("ptr", f"@{name}"),
+            ("ptr", operands),
+            ("i64", str(chain.parts)),
+            ("i64", self.threads),
+        )
+
+    def _task(self, name: str, chain: Chain) -> Function:
+        """The function that runs one part of a chain."""
+        task = Function(name, ["ptr %operands", "i64 %part", "i64 %thread"], linkage="internal")
+        buffers = chain.buffers
+        loaded = [task.op(f"load ptr, ptr {task.address('%operands', i, 8)}") for i in range(len(buffers) + 1)]
+        pointer = dict(zip(buffers, loaded))
+        for v, copies in chain.copies.items():
+            pointer[v] = str(task.address(pointer[copies], task.mul("%part", v.aval.size), v.aval.dtype.itemsize))
+            self._clear(task, pointer[v], v.aval.nbytes)
+        scratch = str(task.address(loaded[-1], task.mul("%thread", self.scratch_bytes), 1))
+        low = task.mul("%part", chain.chunk)
+        high = task.add(low, chain.chunk)
+        inside = task.op(f"icmp slt i64 {high}, {chain.extent}")
+        high = task.op(f"select i1 {inside}, i64 {high}, i64 {chain.extent}")
+        for s in chain.stages:
+            times = s.extent // chain.extent
+            self._call(task, s, pointer, scratch, str(task.mul(low, times)), str(task.mul(high, times)))
+        task.do("ret void")
+        self.f.declarations |= task.declarations
+        return task
+
+    def _call(self, f: Function, s: Stage, pointer: dict[Var, str], scratch: str, low: str, high: str) -> None:
+        pointers = ", ".join(f"ptr {pointer[v]}" for v in (*s.sources, *s.stored))
+        f.do(f"call void @{self.names[s]}({pointers}, ptr {scratch}, i64 {low}, i64 {high})")
+
+    @staticmethod
+    def _clear(f: Function, pointer: str, nbytes: int) -> None:
+        f.call("ptr", "memset", ("ptr", pointer), ("i32", "0"), ("i64", str(nbytes)))
+
+    def end(self) -> None:
+        if self.block:
+            self.f.call("void", pool.GIVE, ("ptr", self.block))
+
+
+def _entry(name: str, region: Region, names: dict[Stage, str], head: int) -> Function:
     """The C function of a region: `PyObject *entry(self, args, nargs)`."""
     f = Function(name, ["ptr %self", "ptr %args", "i64 %count"], "ptr")
     objects = [
         f.op(f"load ptr, ptr {f.address('%args', i, 8)}") for i in range(len(region.inputs) + len(region.outputs))
     ]
     data = _data(f, region, objects, head)
-    unlocked = region.size >= _WITHOUT_LOCK or any([w.chunk < w.extent for w in writers])
+    driver = _Driver(f, region, data, names)
+    unlocked = region.nanoseconds >= _WITHOUT_LOCK
     state = f.call("ptr", "PyEval_SaveThread") if unlocked else ""
-    for w in writers:
-        if w.chunk < w.extent:
-            _share(f, w, data)
-        else:
-            f.do(f"call void @{w.name}({', '.join(f'ptr {data[v]}' for v in w.buffers)}, i64 0, i64 {w.extent})")
+    for chain in region.chains:
+        driver.run(chain)
     if unlocked:
         f.call("void", "PyEval_RestoreThread", ("ptr", state))
+    driver.end()
     _return_results(f, region, objects[len(region.inputs) :])
     f.label("retry")
     again = f.call("ptr", "PyObject_Vectorcall", ("ptr", "%self"), ("ptr", "%args"), ("i64", "%count"), ("ptr", "null"))
     f.do(f"ret ptr {again}")
     return f
-
-
-def _share(f: Function, w: NestWriter, data: dict[Var, str]) -> None:
-    """Have the threads run a nest, chunk by chunk."""
-    operands = f.allocate(8 * len(w.buffers))
-    for i, v in enumerate(w.buffers):
-        f.do(f"store ptr {data[v]}, ptr {f.address(operands, i, 8)}")
-    task = Function(f"{w.name}_chunk", ["ptr %operands", "i64 %chunk"], linkage="internal")
-    pointers = [task.op(f"load ptr, ptr {task.address('%operands', i, 8)}") for i in range(len(w.buffers))]
-    low = task.mul("%chunk", w.chunk)
-    high = task.add(low, w.chunk)
-    inside = task.op(f"icmp slt i64 {high}, {w.extent}")
-    high = task.op(f"select i1 {inside}, i64 {high}, i64 {w.extent}")
-    task.do(f"call void @{w.name}({', '.join(f'ptr {p}' for p in pointers)}, i64 {low}, i64 {high})")
-    task.do("ret void")
-    f.helpers[f"{w.name}_chunk"] = task.text()
-    f.call("void", pool.PARFOR, ("ptr", f"@{w.name}_chunk"), ("ptr", operands), ("i64", str(-(-w.extent // w.chunk))))
 
 
 def _return_results(f: Function, region: Region, objects: list[str]) -> None:
@@ -204,28 +267,25 @@ def _return_results(f: Function, region: Region, objects: list[str]) -> None:
     f.do(f"ret ptr {out}")
 
 
-def replaceable(region: Region, writers: list[NestWriter]) -> dict[Var, list[Var]]:
-    """For each result of a region, operands whose memory it may take: those that no other nest reads."""
-    readers = Counter([v for w in writers for v in w.loaded if v in region.inputs])
+def replaceable(region: Region) -> dict[Var, list[Var]]:
+    """For each result of a region, operands whose memory it may take: those that no other stage reads."""
+    readers = Counter([v for s in region.stages for v in s.sources if v in region.inputs])
     return {
-        r: [v for v in w.replaceable(r) if readers[v] == 1 and v.aval.shape == r.aval.shape]
-        for w in writers
-        for r in w.stored
+        r: [v for v in s.replaceable(r) if readers[v] == 1 and v.aval.shape == r.aval.shape]
+        for s in region.stages
+        for r in s.stored
     }
 
 
 def module_text(regions: list[Region]) -> str:
-    """The LLVM module of a program's regions; each region is told the name of its `entry`. Loops and entries that are alike are written once."""
-    h = host()
+    """The LLVM module of a program's regions; each region is told the name of its `entry`. Functions that are alike are written once."""
     functions: dict[str, Function] = {}  # by their text under a common name
     for k, region in enumerate(regions):
-        writers: list[NestWriter] = []
-        for i, nest in enumerate(region.nests):
-            w = NestWriter(f"nest{k}_{i}", nest, region.reads, set(region.outputs), h.vector_bytes)
-            w.name = _shared(functions, w.write()).name
-            writers.append(w)
-        region.entry = _shared(functions, _entry(f"entry{k}", region, writers, h.head)).name
-        region.replaceable = replaceable(region, writers)
+        names: dict[Stage, str] = {}
+        for i, s in enumerate(region.stages):
+            names[s] = _shared(functions, s.write(f"stage{k}_{i}")).name
+        region.entry = _shared(functions, _entry(f"entry{k}", region, names, host().head)).name
+        region.replaceable = replaceable(region)
     return _module(list(functions.values()))
 
 
@@ -253,7 +313,7 @@ def _module(functions: list[Function]) -> str:
 def load(text: str) -> Loaded:
     """A module's code: from the cache, or compiled and put there."""
     h = host()
-    if pool.PARFOR in text:
+    if "@fnets_" in text:
         pool.start()
     name = cache.key_of(text, h.cpu, h.features, h.version)
     code = cache.read(name)

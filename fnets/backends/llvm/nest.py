@@ -1,4 +1,4 @@
-"""One loop nest as an LLVM function: loops over rows, inner loops over vectors, phases between reductions of a row. May import core, operations, regions, text.
+"""One loop nest as a stage: loops over rows, inner loops over vectors, phases between reductions of a row. May import core, operations, grouping, stage, text.
 
 The inner loop runs over the trailing axes (all that can be taken as one), in vectors with a masked rest. A row whose reductions feed
 equations over the row again (softmax) takes several phases: an inner loop, what is made of the row's sums, the next inner loop.
@@ -12,18 +12,16 @@ from collections.abc import Callable
 
 import numpy as np
 
+from fnets.backends.llvm.grouping import Nest, Reads
 from fnets.backends.llvm.operations import HEAVY, apply, convert, maximum, minimum, operand_dtypes
-from fnets.backends.llvm.regions import Nest, Reads
-from fnets.backends.llvm.text import BOOL, DOUBLE, Function, Lanes
+from fnets.backends.llvm.stage import Stage
+from fnets.backends.llvm.text import BOOL, DOUBLE, INT64, Function, Lanes
 from fnets.core.ir import Atom, Eqn, Literal, Var
 
 _UNROLL = 4  # vectors that a reduction keeps
 _BLOCK = 32  # rounds of the inner loop that are summed before they join the total
 
-_WORTH_THREADS = 100_000  # estimated nanoseconds from which threads share a nest
-_CHUNK = 25_000  # estimated nanoseconds of a share
-
-_COMBINE: dict[str, Callable[[Lanes, str, str, np.dtype], str]] = {
+COMBINE: dict[str, Callable[[Lanes, str, str, np.dtype], str]] = {
     "reduce_sum": lambda v, a, b, d: v.binary("fadd" if d.kind == "f" else "add", a, b, d),
     "reduce_max": maximum,
     "reduce_min": minimum,
@@ -49,37 +47,50 @@ def register_dtype(v: Var | Literal) -> np.dtype:
     return DOUBLE if v.aval.weak_type else v.aval.dtype
 
 
-class NestWriter:
-    """Writes the function of one nest. `buffers` are its pointer parameters in order: variables, and how they are used."""
+def vectors(f: Function, width: int, body: Callable[[Lanes, str], object]) -> None:
+    """A loop from %low to %high in vectors, whose rest is a vector with a mask that is computed."""
+    rest = f.op(f"urem i64 {f.op('sub i64 %high, %low')}, {width}")
+    full = f.op(f"sub i64 %high, {rest}")
+    with f.when(f.op(f"icmp slt i64 %low, {full}")), f.loop("%low", full, width) as loop:
+        body(Lanes(f, width), loop.index)
+    if width > 1:
+        with f.when(f.op(f"icmp slt i64 {full}, %high")):
+            lanes = Lanes(f, width)
+            numbers = f"<{', '.join(f'i64 {i}' for i in range(width))}>"
+            left = lanes.splat(f.op(f"sub i64 %high, {full}"), INT64)
+            body(Lanes(f, width, lanes.compare("ult", numbers, left, INT64)), full)
 
-    def __init__(self, name: str, nest: Nest, reads: Reads, outputs: set[Var], vector_bytes: int):
-        self.name = name
+
+class NestStage(Stage):
+    """One nest. `needed` are the variables that something outside of it reads."""
+
+    def __init__(self, nest: Nest, reads: Reads, needed: set[Var], vector_bytes: int):
         self.nest = nest
         self.reads = reads
+        self.eqns = nest.eqns
         self.own = {e.outvars[0]: e for e in nest.eqns}
         self.users: dict[Var, list[Eqn]] = {}  # in the nest
         for e in nest.eqns:
             for s in dict.fromkeys([reads.source(v) for v in e.invars]):
                 if s in self.own:
                     self.users.setdefault(s, []).append(e)  # type: ignore[arg-type]
-        self.stored = [v for v in self.own if v in outputs]
+        self.stored = [v for v in self.own if v in needed]
         sources = [reads.source(v) for e in nest.eqns for v in e.invars]
         self.loaded = list(dict.fromkeys([s for s in sources if type(s) is Var and s not in self.own]))
-        self.buffers = [*self.loaded, *self.stored]
-        self.f = Function(
-            name, [*[f"ptr %b{i}" for i in range(len(self.buffers))], "i64 %low", "i64 %high"], linkage="internal"
-        )
-        self.pointer = {v: f"%b{i}" for i, v in enumerate(self.buffers)}
         self._axes()
         arrays = [v for e in nest.eqns for v in (*e.invars, *e.outvars) if v.aval.size > 1]
         full = vector_bytes // max([4, *[v.aval.dtype.itemsize for v in arrays]])
         self.width = min(full, 1 << max(0, self.columns - 1).bit_length())
         self._phases()
-        self.chunk = self._chunk()
+        self._cut()
         self.fixed: dict[tuple, str] = {}  # values that hold for the whole nest
         self.row: dict[tuple, str] = {}  # values that hold for the row that is being written
         self.row_values: dict[Var, str] = {}
-        self.scratch: dict[Var, str] = {}
+        self.scratch_of: dict[Var, str] = {}
+
+    @property
+    def domain(self) -> tuple[int, ...]:
+        return self.nest.domain
 
     # ------------------------------------------------------------------ axes
 
@@ -131,25 +142,37 @@ class NestWriter:
         inner = next((steps[i] for i in reversed(self.inner) if domain[i] > 1), 0)
         return outer, inner
 
-    # ------------------------------------------------------------------ chunks
+    # ------------------------------------------------------------------ parts
+
+    def _cut(self) -> None:
+        """What is cut into parts: the outermost loop, or the columns if there is no other and no row's sum runs along them."""
+        levels = self.nest.level
+        self.extent = self.chunk = self.trips[0] if self.outer else self.columns
+        columns = [v for v in self.stored if levels[v] == "to_column"]
+        cleared = any([self._has_parts(self._result_shape(v)) for v in columns])  # as a whole, before the loops
+        self.blocking = self.extent if cleared or not self.outer and "to_row" in levels.values() else 1
+        self.accumulated = frozenset(columns if self.blocking < self.extent else ())
+        accesses: dict[Var, list[tuple[int, ...]]] = {}
+        for e in self.eqns:
+            for v, shape in self._accesses(e):
+                accesses.setdefault(self.reads.source(v), []).append(shape)  # type: ignore[arg-type]
+        for v in self.stored:
+            accesses.setdefault(v, []).append(self._result_shape(v))
+        self.aligned = frozenset([v for v in self.buffers if all(map(self._has_parts, accesses[v]))])
+
+    def _has_parts(self, shape: tuple[int, ...]) -> bool:
+        """True if each part has elements of its own of an operand or result of this padded shape, in the parts' order."""
+        outer, inner = self.strides(shape)
+        stride = outer[0] if outer else inner
+        return stride * self.extent == math.prod(shape)
+
+    def combine(self, result: Var) -> str:
+        return self.own[result].prim.name
 
     @property
-    def extent(self) -> int:
-        """The length of what threads share: the outermost axis, or the columns if there is no other."""
-        return self.trips[0] if self.outer else self.columns
-
-    def _chunk(self) -> int:
-        """How much of the extent a thread takes at once; all of it where the nest does not pay for threads or cannot be cut."""
-        levels = self.nest.level.values()
-        light = len(self.nest.eqns)
-        heavy = sum([e.prim.name in HEAVY for e in self.nest.eqns])
-        nanoseconds = math.prod(self.nest.domain) * (0.1 + 0.05 * light + 0.3 * heavy)
-        cut = "to_column" not in levels and (self.outer or "to_row" not in levels)
-        if nanoseconds < _WORTH_THREADS or not cut or self.extent < 2:
-            return self.extent
-        chunks = min(64, max(2, round(nanoseconds / _CHUNK)))
-        chunk = -(-self.extent // chunks)
-        return chunk if self.outer else -(-chunk // self.width) * self.width
+    def nanoseconds(self) -> float:
+        heavy = sum([e.prim.name in HEAVY for e in self.eqns])
+        return math.prod(self.domain) * (0.1 + 0.05 * len(self.eqns) + 0.3 * heavy)
 
     # ------------------------------------------------------------------ phases
 
@@ -198,7 +221,8 @@ class NestWriter:
 
     # ------------------------------------------------------------------ writing
 
-    def write(self) -> Function:
+    def write(self, name: str) -> Function:
+        self.f = self.begin(name, alias=True)
         for v in self.stored:
             if self.nest.level[v] == "to_column":
                 self._clear(v)
@@ -319,8 +343,10 @@ class NestWriter:
             v for e in here if levels[v := e.outvars[0]] == "full" and self._needed_later(v) and not self._is_cheap(v)
         ]
         for v in keeps:
-            if v not in self.scratch and v not in self.stored:
-                self.scratch[v] = self.f.allocate(self.columns * (1 if v.aval.dtype == BOOL else v.aval.dtype.itemsize))
+            if v not in self.scratch_of and v not in self.stored:
+                self.scratch_of[v] = self.f.allocate(
+                    self.columns * (1 if v.aval.dtype == BOOL else v.aval.dtype.itemsize)
+                )
         body = lambda v, at, totals: self._body(v, at, here, totals)  # noqa: E731
         results = self._loops(sums, body)
         for e, x in zip(sums, results):
@@ -350,11 +376,20 @@ class NestWriter:
         if out in self.stored and self.nest.level[out] in ("full", "to_column"):
             self._base(self.pointer[out], self._result_strides(out)[0], out.aval.dtype.itemsize)
 
+    def _result_shape(self, v: Var) -> tuple[int, ...]:
+        """A result's shape in the domain's axes."""
+        level = self.nest.level[v]
+        if level == "full":
+            return self.domain
+        if level == "to_column":
+            k = len(self.own[v].params["axes"])
+            return (1,) * k + self.domain[k:]
+        shape = self.nest.padded_row(v.aval.shape)
+        assert shape is not None
+        return shape
+
     def _result_strides(self, v: Var) -> tuple[tuple[int, ...], int]:
-        if self.nest.level[v] == "full":
-            return self.strides(self.nest.domain)
-        k = len(self.own[v].params["axes"])
-        return self.strides((1,) * k + self.nest.domain[k:])
+        return self.strides(self._result_shape(v))
 
     def _loops(self, sums: list[Eqn], body: Callable) -> list[str]:
         """The inner loop over all columns; returns the results of its reductions."""
@@ -371,7 +406,7 @@ class NestWriter:
 
         def join(a: list[str], b: list[str]) -> list[str]:
             k = len(sums)
-            return [_COMBINE[sums[i % k].prim.name](v, x, y, dtypes[i % k]) for i, (x, y) in enumerate(zip(a, b))]
+            return [COMBINE[sums[i % k].prim.name](v, x, y, dtypes[i % k]) for i, (x, y) in enumerate(zip(a, b))]
 
         def rounds(low: str | int, high: str | int, first: list[str]) -> list[str]:
             with f.loop(low, high, step, list(zip(types, first))) as loop:
@@ -409,16 +444,8 @@ class NestWriter:
         return [self._across(e, x) for e, x in zip(sums, vectors[0])]
 
     def _shared_loop(self, body: Callable) -> None:
-        """The inner loop over this call's share of the columns."""
-        f, w, n = self.f, self.width, self.columns
-        full = n // w * w
-        ends = f.op(f"icmp slt i64 %high, {full}")
-        end = f.op(f"select i1 {ends}, i64 %high, i64 {full}")
-        with f.when(f.op(f"icmp slt i64 %low, {end}")), f.loop("%low", end, w) as loop:
-            body(Lanes(f, w), loop.index, [])
-        if n % w:
-            with f.when(f.op(f"icmp eq i64 %high, {n}")):
-                body(self._masked(n % w), full, [])
+        """The inner loop over this part's columns, whose rest is a vector with a mask that is computed."""
+        vectors(self.f, self.width, lambda v, at: body(v, at, []))
 
     def _across(self, e: Eqn, x: str) -> str:
         """The lanes of a vector combined, halves first."""
@@ -432,7 +459,7 @@ class NestWriter:
                 halves.append(
                     part if n > 1 else self.f.op(f"extractelement <1 x {Lanes(self.f, 1).type(dtype)}> {part}, i32 0")
                 )
-            x = _COMBINE[e.prim.name](Lanes(self.f, n), *halves, dtype)
+            x = COMBINE[e.prim.name](Lanes(self.f, n), *halves, dtype)
         return x
 
     def _body(self, v: Lanes, at: str | int, here: list[Eqn], totals: list[str]) -> list[str]:
@@ -447,7 +474,11 @@ class NestWriter:
             if level == "full":
                 made[out] = self._full(v, e, at, made, loads)
                 for pointer in (
-                    [self.pointer[out]] if out in self.stored else [self.scratch[out]] if out in self.scratch else []
+                    [self.pointer[out]]
+                    if out in self.stored
+                    else [self.scratch_of[out]]
+                    if out in self.scratch_of
+                    else []
                 ):
                     base = (
                         pointer
@@ -458,7 +489,7 @@ class NestWriter:
                 continue
             x, from_ = self._operand(v, e.invars[0], e, at, made, loads)
             x = convert(v, x, from_, dtype)
-            combine = _COMBINE[e.prim.name]
+            combine = COMBINE[e.prim.name]
             if level == "to_row":
                 total = totals[len(results)]
                 if v.mask is not None:
@@ -498,8 +529,8 @@ class NestWriter:
         if s in self.own:
             if self.nest.level[s] != "full":
                 return self.row["splat", s], dtype
-            if s in self.scratch:
-                made[s] = v.load(self.f.address(self.scratch[s], at, dtype.itemsize), dtype)
+            if s in self.scratch_of:
+                made[s] = v.load(self.f.address(self.scratch_of[s], at, dtype.itemsize), dtype)
             elif s in self.stored:
                 base = self._base(self.pointer[s], self._result_strides(s)[0], dtype.itemsize)
                 made[s] = v.load(self.f.address(base, at, dtype.itemsize), dtype)

@@ -17,32 +17,44 @@ from fnets.core.ir import Eqn, Jaxpr
 
 
 class Report(NamedTuple):
-    """What runs natively: for each region the primitives of each of its nests with their domains; and the primitives that NumPy runs, in order."""
+    """What runs natively: for each call its chains, for each of these the parts it is cut into and its stages (a domain and the primitives of
+    a stage); and the primitives that NumPy runs, in order.
+    """
 
-    regions: list[list[tuple[tuple[int, ...], list[str]]]]
+    regions: list[list[tuple[int, list[tuple[tuple[int, ...], list[str]]]]]]
     numpy: list[str]
 
     def __str__(self) -> str:
-        native = sum(len(names) for nests in self.regions for _, names in nests)
+        native = sum(len(names) for chains in self.regions for _, stages in chains for _, names in stages)
         lines = [f"{native} equations run natively in {len(self.regions)} calls, {len(self.numpy)} in NumPy"]
-        for k, nests in enumerate(self.regions):
-            lines += [f"  native call {k}, loop over {shape}: {' '.join(names)}" for shape, names in nests]
+        for k, chains in enumerate(self.regions):
+            lines.append(f"  native call {k}")
+            for parts, stages in chains:
+                lines.append(f"    {parts} part{'s' if parts > 1 else ''}")
+                lines += [f"      {shape}: {' '.join(names)}" for shape, names in stages]
         return "\n".join([*lines, f"  NumPy: {' '.join(self.numpy) or 'nothing'}"])
 
 
 def report_of(steps: list[Eqn | Region]) -> Report:
     """The report of a schedule."""
     return Report(
-        [[(n.domain, [e.prim.name for e in n.eqns]) for n in s.nests] for s in steps if isinstance(s, Region)],
+        [
+            [
+                (c.parts, [(s.domain, [e.prim.name for e in s.eqns] or [type(s).__name__]) for s in c.stages])
+                for c in r.chains
+            ]
+            for r in steps
+            if isinstance(r, Region)
+        ],
         [s.prim.name for s in steps if isinstance(s, Eqn)],
     )
 
 
 def compile_native(jaxpr: Jaxpr, own_outputs: bool = False, donated: tuple[int, ...] = ()) -> Callable[..., list]:
     """Compile to a function of the flat arguments, as `compile_numpy`; raises `Unavailable` where there is no native code."""
-    host()
+    vector_bytes = host().vector_bytes
     jaxpr = expand(optimise(jaxpr))
-    steps = schedule(jaxpr)
+    steps = schedule(jaxpr, vector_bytes)
     regions = [s for s in steps if isinstance(s, Region)]
     report = report_of(steps)
     if regions:

@@ -1,0 +1,27 @@
+"""Equations that become stages of their own: products, convolutions, pooling, movement. May import core and the modules of those stages.
+
+Each module gives `lower(eqn, vector_bytes)`, or a table of them: the stages of an equation, or None where NumPy should run it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fnets.backends.llvm.stage import Stage
+from fnets.core.ir import Eqn
+
+Lowering = Callable[[Eqn, int], list[Stage] | None]
+LOWER: dict[str, Lowering] = {}
+
+
+def lower(e: Eqn, vector_bytes: int) -> list[Stage] | None:
+    """The stages of an equation, or None if it is not for them.
+
+    >>> from fnets.core.primitive import Primitive
+    >>> lower(Eqn(Primitive("unheard_of"), (), (), {}, None), 64) is None
+    True
+    """
+    rule = LOWER.get(e.prim.name)
+    if rule is None or any([v.aval.size == 0 for v in (*e.invars, *e.outvars)]):
+        return None
+    return rule(e, vector_bytes)

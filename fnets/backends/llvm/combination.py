@@ -1,0 +1,40 @@
+"""Putting together what the parts of a stage have summed up, in their order. May import nest, stage, text, core."""
+
+from __future__ import annotations
+
+from fnets.backends.llvm.nest import COMBINE, vectors
+from fnets.backends.llvm.stage import Stage
+from fnets.backends.llvm.text import Function
+from fnets.core.avals import ShapedArray
+from fnets.core.ir import Var
+
+
+class Combination(Stage):
+    """A result out of the parts' copies, which lie one after the other in `copies`."""
+
+    def __init__(self, maker: Stage, result: Var, parts: int, vector_bytes: int):
+        aval = result.aval
+        self.result = result
+        self.name = maker.combine(result)
+        self.copies = Var(ShapedArray((parts, *aval.shape), aval.dtype))
+        self.loaded, self.stored = [self.copies], [result]
+        self.parts = parts
+        self.extent = self.chunk = aval.size
+        self.aligned = frozenset(self.stored)
+        self.width = vector_bytes // max(4, aval.dtype.itemsize)
+
+    def write(self, name: str) -> Function:
+        f = self.begin(name)
+        dtype = self.result.aval.dtype
+        size, combine = dtype.itemsize, COMBINE[self.name]
+
+        def body(v, at) -> None:
+            total = v.load(f.address("%b0", at, size), dtype)
+            for k in range(1, self.parts):
+                copy = f.address("%b0", f.add(at, k * self.extent), size)
+                total = combine(v, total, v.load(copy, dtype), dtype)
+            v.store(total, f.address("%b1", at, size), dtype)
+
+        vectors(f, self.width, body)
+        f.do("ret void")
+        return f
