@@ -87,3 +87,15 @@ class Stage:
     def replaceable(self, result: Var) -> list[Var]:
         """Operands whose memory the result may take: each of their elements is read before that place is written."""
         return []
+
+
+def chunk_of(extent: int, microseconds: float, blocking: int = 1) -> int:
+    """The length of a part of an axis along which every index takes so many microseconds: parts of about 40, unless all takes less than 100.
+
+    >>> chunk_of(64, 1), chunk_of(64, 10), chunk_of(1000, 100)
+    (64, 4, 16)
+    """
+    if extent * microseconds < 100:
+        return extent
+    chunk = max(round(40 / microseconds), -(-extent // 64), 1)
+    return min(extent, -(-chunk // blocking) * blocking)

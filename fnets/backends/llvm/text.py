@@ -167,6 +167,21 @@ class Function:
         self.label(after)
         loop.results = loop.next
 
+    @contextmanager
+    def count(self, high: int, step: int = 1) -> Iterator[str | int]:
+        """The indices 0, step, ... below a constant; no loop where there is one."""
+        if high <= step:
+            yield 0
+        else:
+            with self.loop(0, high, step) as loop:
+                yield loop.index
+
+    def least(self, a: str | int, b: str | int) -> str | int:
+        """The smaller one of two indices."""
+        if isinstance(a, int) and isinstance(b, int):
+            return min(a, b)
+        return self.call("i64", "llvm.smin.i64", ("i64", str(a)), ("i64", str(b)))
+
     def text(self) -> str:
         return "\n".join([self.header, "entry:", *self.allocations, *self.lines, "}"])
 
