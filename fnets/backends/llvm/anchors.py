@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from fnets.backends.llvm import convolution
 from fnets.backends.llvm.stage import Stage
 from fnets.core.ir import Eqn
 
 Lowering = Callable[[Eqn, int], list[Stage] | None]
-LOWER: dict[str, Lowering] = {}
+LOWER: dict[str, Lowering] = {
+    **dict.fromkeys(["conv_last", "conv_input_grad_last", "conv_weight_grad_last"], convolution.lower),
+}
 
 
 def lower(e: Eqn, vector_bytes: int) -> list[Stage] | None:

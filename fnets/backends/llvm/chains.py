@@ -17,6 +17,7 @@ from fnets.core.ir import Var
 WORTH_PARTS = 60_000  # estimated nanoseconds from which a chain is cut
 PART = 25_000  # estimated nanoseconds of a part
 MOST_PARTS = 64
+_FEW, _SMALL = 16, 1 << 12  # parts of a chain with a sum of more than so many bytes
 _SUMS = 1 << 20  # bytes that all the parts' own copies of a result may take
 
 
@@ -43,7 +44,7 @@ class Chain:
             return False
         for v in s.sources:
             maker = self.made.get(v)
-            if maker is not None and (v in maker.accumulated or v not in maker.cut or v not in s.cut):
+            if maker is not None and (v in maker.accumulated or v not in maker.sliced or v not in s.sliced):
                 return False
         parts = min(extent, MOST_PARTS)
         if any([v.aval.nbytes * parts > _SUMS for x in (s, *self.stages) for v in x.accumulated]):
@@ -58,8 +59,8 @@ class Chain:
         if self.extent > 1 and total >= worth:
             parts = min(self.extent, MOST_PARTS, max(2, round(total / part)))
             for s in self.stages:
-                for v in s.accumulated:  # each part is summed up once more
-                    parts = min(parts, max(2, round(total / 4 / max(v.aval.nbytes / 10, 1))))
+                for v in s.accumulated:  # each part's copy is cleared, filled and read once more
+                    parts = min(parts, _FEW if v.aval.nbytes > _SMALL else parts)
             self.chunk = -(-self.extent // parts)
         for s in self.stages:
             s.chunk = self.chunk * (s.extent // self.extent)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from fnets.core.avals import ShapedArray
+from fnets.core.ir import Eqn
 from fnets.core.primitive import Primitive
 from fnets.primitives.conv import conv_input_grad_p, conv_p, conv_weight_grad_p
 
@@ -51,7 +52,17 @@ def _twin(logical: Primitive, first: Any, second: Any, result: Any) -> Primitive
         out = logical.abstract(logical_a, logical_b, **params)
         return out.update(shape=[out.shape[k] for k in np.argsort(result(out.ndim))])
 
+    def flops(e: Eqn) -> int:
+        """A multiplication and an addition for each output channel's window, at each output position."""
+        (x, w), y = [v.aval for v in e.invars], e.outvars[0].aval
+        if logical is conv_weight_grad_p:
+            w, y = y, w
+        elif logical is conv_input_grad_p:
+            x, y = y, x
+        return 2 * y.size * (w.size // max(w.shape[-1], 1))
+
     prim.impl, prim.abstract = impl, abstract
+    prim.rules["flops"] = flops
     return prim
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fnets.backends.llvm.nest import COMBINE, vectors
 from fnets.backends.llvm.stage import Stage
-from fnets.backends.llvm.text import Function
+from fnets.backends.llvm.text import Function, Lanes
 from fnets.core.avals import ShapedArray
 from fnets.core.ir import Var
 
@@ -28,12 +28,12 @@ class Combination(Stage):
         dtype = self.result.aval.dtype
         size, combine = dtype.itemsize, COMBINE[self.name]
 
-        def body(v, at) -> None:
-            total = v.load(f.address("%b0", at, size), dtype)
-            for k in range(1, self.parts):
-                copy = f.address("%b0", f.add(at, k * self.extent), size)
-                total = combine(v, total, v.load(copy, dtype), dtype)
-            v.store(total, f.address("%b1", at, size), dtype)
+        def body(v: Lanes, at: str) -> None:
+            first = f.address("%b0", at, size)
+            with f.loop(1, self.parts, 1, [(v.type(dtype), v.load(first, dtype))]) as loop:
+                copy = f.address(first, f.mul(loop.index, self.extent), size)
+                loop.next = [combine(v, loop.values[0], v.load(copy, dtype), dtype)]
+            v.store(loop.results[0], f.address("%b1", at, size), dtype)
 
         vectors(f, self.width, body)
         f.do("ret void")

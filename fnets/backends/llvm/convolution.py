@@ -68,6 +68,15 @@ def supports(prim_name: str, x_shape: Ints, w_shape: Ints, dtype: np.dtype, para
     return _geometry_if_supported(prim_name.removesuffix("_last"), x_shape, w_shape, dtype, params) is not None
 
 
+def is_supported(e: Eqn) -> bool:
+    """Whether a convolution or one of its gradients, as the program wrote it, would be lowered in its channels-last form."""
+    a, b = e.invars
+    result = e.outvars[0]
+    x, w = {"conv": (a, b), "conv_input_grad": (result, b), "conv_weight_grad": (a, result)}[e.prim.name]
+    params = {k: v for k, v in e.params.items() if k not in ("space", "window")}
+    return supports(e.prim.name, x.aval.shape, w.aval.shape, a.aval.dtype, params)
+
+
 def _geometry_if_supported(name: str, x: Ints, w: Ints, dtype: np.dtype, params: dict) -> Geometry | None:
     if dtype not in (SINGLE, DOUBLE) or not all([*x, *w]):
         return None
@@ -404,6 +413,7 @@ class WeightGradient(Images):
         self.scratch *= self.images
         parts = min(16, self.flops / _FLOPS / 50, max(2, (1 << 21) // self.result.aval.nbytes))
         chunk = -(-self.extent // max(1, int(parts)))
+        self.blocking = self.images
         self.chunk = min(self.extent, -(-chunk // self.images) * self.images)
 
     def write(self, name: str) -> Function:

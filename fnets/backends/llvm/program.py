@@ -7,9 +7,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from fnets.backends.llvm import convolution
 from fnets.backends.llvm.engine import host
 from fnets.backends.llvm.expand import expand
 from fnets.backends.llvm.kernel import as_equation, load, module_text
+from fnets.backends.llvm.layout import channels_last
 from fnets.backends.llvm.regions import Region, schedule
 from fnets.backends.numpy_codegen import generate
 from fnets.backends.passes import optimise
@@ -53,7 +55,7 @@ def report_of(steps: list[Eqn | Region]) -> Report:
 def compile_native(jaxpr: Jaxpr, own_outputs: bool = False, donated: tuple[int, ...] = ()) -> Callable[..., list]:
     """Compile to a function of the flat arguments, as `compile_numpy`; raises `Unavailable` where there is no native code."""
     vector_bytes = host().vector_bytes
-    jaxpr = expand(optimise(jaxpr))
+    jaxpr = channels_last(expand(optimise(jaxpr)), convolution.is_supported)
     steps = schedule(jaxpr, vector_bytes)
     regions = [s for s in steps if isinstance(s, Region)]
     report = report_of(steps)

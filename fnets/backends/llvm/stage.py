@@ -48,7 +48,7 @@ class Stage:
         return [self.roots.get(v, v) for v in self.loaded]
 
     @property
-    def cut(self) -> frozenset[Var]:
+    def sliced(self) -> frozenset[Var]:
         """`aligned`, by the variables whose memory it is."""
         return frozenset([self.roots.get(v, v) for v in self.aligned])
 
