@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hypothesis
-import hypothesis.strategies as st
 import numpy as np
 import pytest
 

@@ -5,15 +5,14 @@ Each module gives `lower(eqn, vector_bytes)`, or a table of them: the stages of 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from fnets.backends.llvm import convolution
+from fnets.backends.llvm import convolution, loops
+from fnets.backends.llvm.regions import Lowering
 from fnets.backends.llvm.stage import Stage
 from fnets.core.ir import Eqn
 
-Lowering = Callable[[Eqn, int], list[Stage] | None]
 LOWER: dict[str, Lowering] = {
     **dict.fromkeys(["conv_last", "conv_input_grad_last", "conv_weight_grad_last"], convolution.lower),
+    "scan": lambda e, vector_bytes: loops.lower_scan(e, vector_bytes, lower),
 }
 
 

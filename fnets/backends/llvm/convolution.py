@@ -6,7 +6,7 @@ channels. What strides and dilations ask for comes from `Geometry`, as dense ste
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from math import prod
 from typing import NamedTuple

@@ -1,5 +1,5 @@
 """Native calls: a region becomes a function that Python can call with arrays, and an equation that the NumPy backend can place. May import core, cache, engine,
-chains, pool, regions, stage, text.
+driver, memory, pool, regions, stage, text.
 
 The entry of a region is a C function of CPython's fast calling convention: it takes the operands and the empty results, reads the arrays' data
 pointers from the objects, runs the stages and returns the results. If an operand is not exactly what it should be, a contiguous array
@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 
 from fnets.backends.llvm import cache, pool
-from fnets.backends.llvm.chains import Chain
+from fnets.backends.llvm.driver import Driver
 from fnets.backends.llvm.engine import Loaded, host, object_code
-from fnets.backends.llvm.regions import Region
+from fnets.backends.llvm.memory import Plan
+from fnets.backends.llvm.regions import Call
 from fnets.backends.llvm.stage import Stage
 from fnets.backends.llvm.text import ATTRIBUTES, Function
 from fnets.core.avals import ShapedArray
@@ -109,7 +110,7 @@ class _Checks:
         self.f.label(go)
 
 
-def _data(f: Function, region: Region, objects: list[str], head: int) -> dict[Var, str]:
+def _data(f: Function, region: Call, objects: list[str], head: int) -> dict[Var, str]:
     """Where the data of each operand is, all of them checked: exactly arrays, NumPy scalars or floats, of the right dtype, contiguous."""
     checks = _Checks(f, head)
     variables = [*region.inputs, *region.outputs]
@@ -145,101 +146,23 @@ def _data(f: Function, region: Region, objects: list[str], head: int) -> dict[Va
     return data
 
 
-class _Driver:
-    """Writes the calls of a region's stages: straight where a chain is one part, as a task for the threads where it is several."""
-
-    def __init__(self, f: Function, region: Region, data: dict[Var, str], names: dict[Stage, str]):
-        self.f = f
-        self.names = names
-        plan = region.plan
-        self.pointer = dict(data)
-        self.block = ""
-        self.threads = f.call("i64", pool.THREADS) if any([c.parts > 1 for c in region.chains]) else "1"
-        if plan.size or plan.scratch:
-            scratch = f.op(f"mul i64 {self.threads}, {plan.scratch}")
-            self.block = f.call("ptr", pool.TAKE, ("i64", f.op(f"add i64 {scratch}, {plan.size}")))
-            missing = f.op(f"icmp eq ptr {self.block}, null")
-            failed, go = f.new("failed"), f.new("go")
-            f.do(f"br i1 {missing}, label %{failed}, label %{go}")
-            f.label(failed)
-            f.do(f"ret ptr {f.call('ptr', 'PyErr_NoMemory')}")
-            f.label(go)
-            for v, offset in plan.place.items():
-                self.pointer[v] = str(f.address(self.block, offset, 1))
-        self.scratch_bytes = plan.scratch
-        self.scratch = str(f.address(self.block, plan.size, 1)) if plan.scratch else "null"
-
-    def run(self, chain: Chain) -> None:
-        if chain.parts == 1:
-            for v in [v for s in chain.stages for v in s.accumulated]:
-                self._clear(self.f, self.pointer[v], v.aval.nbytes)
-            for s in chain.stages:
-                self._call(self.f, s, self.pointer, self.scratch, "0", str(s.extent))
-            return
-        f, buffers = self.f, chain.buffers
-        operands = f.allocate(8 * (len(buffers) + 1))
-        for i, p in enumerate([*[self.pointer[v] for v in buffers], self.scratch]):
-            f.do(f"store ptr {p}, ptr {f.address(operands, i, 8)}")
-        name = f"{f.name}_chain{len(f.helpers)}"
-        f.helpers[name] = self._task(name, chain).text()
-        f.call(
-            "void",
-            pool.PARFOR,
-            ("ptr", f"@{name}"),
-            ("ptr", operands),
-            ("i64", str(chain.parts)),
-            ("i64", self.threads),
-        )
-
-    def _task(self, name: str, chain: Chain) -> Function:
-        """The function that runs one part of a chain."""
-        task = Function(name, ["ptr %operands", "i64 %part", "i64 %thread"], linkage="internal")
-        buffers = chain.buffers
-        loaded = [task.op(f"load ptr, ptr {task.address('%operands', i, 8)}") for i in range(len(buffers) + 1)]
-        pointer = dict(zip(buffers, loaded))
-        for v, copies in chain.copies.items():
-            pointer[v] = str(task.address(pointer[copies], task.mul("%part", v.aval.size), v.aval.dtype.itemsize))
-            self._clear(task, pointer[v], v.aval.nbytes)
-        scratch = str(task.address(loaded[-1], task.mul("%thread", self.scratch_bytes), 1))
-        low = task.mul("%part", chain.chunk)
-        high = task.add(low, chain.chunk)
-        inside = task.op(f"icmp slt i64 {high}, {chain.extent}")
-        high = task.op(f"select i1 {inside}, i64 {high}, i64 {chain.extent}")
-        for s in chain.stages:
-            times = s.extent // chain.extent
-            self._call(task, s, pointer, scratch, str(task.mul(low, times)), str(task.mul(high, times)))
-        task.do("ret void")
-        self.f.declarations |= task.declarations
-        return task
-
-    def _call(self, f: Function, s: Stage, pointer: dict[Var, str], scratch: str, low: str, high: str) -> None:
-        pointers = ", ".join(f"ptr {pointer[v]}" for v in (*s.sources, *s.stored))
-        f.do(f"call void @{self.names[s]}({pointers}, ptr {scratch}, i64 {low}, i64 {high})")
-
-    @staticmethod
-    def _clear(f: Function, pointer: str, nbytes: int) -> None:
-        f.call("ptr", "memset", ("ptr", pointer), ("i32", "0"), ("i64", str(nbytes)))
-
-    def end(self) -> None:
-        if self.block:
-            self.f.call("void", pool.GIVE, ("ptr", self.block))
-
-
-def _entry(name: str, region: Region, names: dict[Stage, str], head: int) -> Function:
+def _entry(name: str, region: Call, names: dict[Stage, str], head: int) -> Function:
     """The C function of a region: `PyObject *entry(self, args, nargs)`."""
     f = Function(name, ["ptr %self", "ptr %args", "i64 %count"], "ptr")
     objects = [
         f.op(f"load ptr, ptr {f.address('%args', i, 8)}") for i in range(len(region.inputs) + len(region.outputs))
     ]
     data = _data(f, region, objects, head)
-    driver = _Driver(f, region, data, names)
+    plan = region.plan
+    threads = f.call("i64", pool.THREADS) if any([c.parts > 1 for c in region.chains]) else "1"
+    block = _block(f, plan, threads) if plan.size or plan.scratch else ""
     unlocked = region.nanoseconds >= _WITHOUT_LOCK
     state = f.call("ptr", "PyEval_SaveThread") if unlocked else ""
-    for chain in region.chains:
-        driver.run(chain)
+    Driver(f, plan, names, data, block, threads).run(region.chains)
     if unlocked:
         f.call("void", "PyEval_RestoreThread", ("ptr", state))
-    driver.end()
+    if block:
+        f.call("void", pool.GIVE, ("ptr", block))
     _return_results(f, region, objects[len(region.inputs) :])
     f.label("retry")
     again = f.call("ptr", "PyObject_Vectorcall", ("ptr", "%self"), ("ptr", "%args"), ("i64", "%count"), ("ptr", "null"))
@@ -247,7 +170,19 @@ def _entry(name: str, region: Region, names: dict[Stage, str], head: int) -> Fun
     return f
 
 
-def _return_results(f: Function, region: Region, objects: list[str]) -> None:
+def _block(f: Function, plan: Plan, threads: str) -> str:
+    """A block of memory as planned; without one, the entry ends with a MemoryError."""
+    scratch = f.op(f"mul i64 {threads}, {plan.scratch}")
+    block = f.call("ptr", pool.TAKE, ("i64", f.op(f"add i64 {scratch}, {plan.size}")))
+    failed, go = f.new("failed"), f.new("go")
+    f.do(f"br i1 {f.op(f'icmp eq ptr {block}, null')}, label %{failed}, label %{go}")
+    f.label(failed)
+    f.do(f"ret ptr {f.call('ptr', 'PyErr_NoMemory')}")
+    f.label(go)
+    return block
+
+
+def _return_results(f: Function, region: Call, objects: list[str]) -> None:
     """One result, or a tuple; a result without axes as a NumPy scalar. Errors of CPython's functions (no memory) come out as its NULL."""
     results = []
     for o, v in zip(objects, region.outputs):
@@ -267,7 +202,7 @@ def _return_results(f: Function, region: Region, objects: list[str]) -> None:
     f.do(f"ret ptr {out}")
 
 
-def replaceable(region: Region) -> dict[Var, list[Var]]:
+def replaceable(region: Call) -> dict[Var, list[Var]]:
     """For each result of a region, operands whose memory it may take: those that no other stage reads."""
     readers = Counter([v for s in region.stages for v in s.sources if v in region.inputs])
     return {
@@ -277,7 +212,7 @@ def replaceable(region: Region) -> dict[Var, list[Var]]:
     }
 
 
-def module_text(regions: list[Region]) -> str:
+def module_text(regions: list[Call]) -> str:
     """The LLVM module of a program's regions; each region is told the name of its `entry`. Functions that are alike are written once."""
     functions: dict[str, Function] = {}  # by their text under a common name
     for k, region in enumerate(regions):
@@ -339,7 +274,7 @@ native_p.impl = lambda *args, kernel: kernel(*args)
 class Kernel:
     """A region's entry, and the types of its results."""
 
-    def __init__(self, region: Region, loaded: Loaded):
+    def __init__(self, region: Call, loaded: Loaded):
         self.region = region
         self.entry = Retry(loaded, loaded.address(region.entry), [v.aval for v in region.inputs]).entry
         self.results = [v.aval for v in region.outputs]
@@ -349,7 +284,7 @@ class Kernel:
         return list(out) if len(self.results) > 1 else [out]
 
 
-def as_equation(region: Region, loaded: Loaded) -> Eqn:
+def as_equation(region: Call, loaded: Loaded) -> Eqn:
     """The equation that calls a region."""
     kernel = Kernel(region, loaded)
     return Eqn(native_p, region.inputs, region.outputs, {"kernel": kernel}, region.eqns[-1].where)

@@ -1,20 +1,16 @@
-"""The backend: optimise, group, compile the regions, and write the schedule around them. May import core, passes, numpy_codegen, expand, kernel,
-regions.
-"""
+"""The backend: optimise, group, compile the regions, and write the schedule around them. May import core, anchors, numpy_codegen, kernel, prepare, regions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import NamedTuple
 
-from fnets.backends.llvm import convolution
+from fnets.backends.llvm import anchors
 from fnets.backends.llvm.engine import host
-from fnets.backends.llvm.expand import expand
 from fnets.backends.llvm.kernel import as_equation, load, module_text
-from fnets.backends.llvm.layout import channels_last
-from fnets.backends.llvm.regions import Region, schedule
+from fnets.backends.llvm.prepare import prepare
+from fnets.backends.llvm.regions import Call, schedule
 from fnets.backends.numpy_codegen import generate
-from fnets.backends.passes import optimise
 from fnets.core.ir import Eqn, Jaxpr
 
 
@@ -37,7 +33,7 @@ class Report(NamedTuple):
         return "\n".join([*lines, f"  NumPy: {' '.join(self.numpy) or 'nothing'}"])
 
 
-def report_of(steps: list[Eqn | Region]) -> Report:
+def report_of(steps: list[Eqn | Call]) -> Report:
     """The report of a schedule."""
     return Report(
         [
@@ -46,7 +42,7 @@ def report_of(steps: list[Eqn | Region]) -> Report:
                 for c in r.chains
             ]
             for r in steps
-            if isinstance(r, Region)
+            if isinstance(r, Call)
         ],
         [s.prim.name for s in steps if isinstance(s, Eqn)],
     )
@@ -55,13 +51,13 @@ def report_of(steps: list[Eqn | Region]) -> Report:
 def compile_native(jaxpr: Jaxpr, own_outputs: bool = False, donated: tuple[int, ...] = ()) -> Callable[..., list]:
     """Compile to a function of the flat arguments, as `compile_numpy`; raises `Unavailable` where there is no native code."""
     vector_bytes = host().vector_bytes
-    jaxpr = channels_last(expand(optimise(jaxpr)), convolution.is_supported)
-    steps = schedule(jaxpr, vector_bytes)
-    regions = [s for s in steps if isinstance(s, Region)]
+    jaxpr = prepare(jaxpr)
+    steps = schedule(jaxpr, vector_bytes, anchors.lower)
+    regions = [s for s in steps if isinstance(s, Call)]
     report = report_of(steps)
     if regions:
         loaded = load(module_text(regions))
-        eqns = [as_equation(s, loaded) if isinstance(s, Region) else s for s in steps]
+        eqns = [as_equation(s, loaded) if isinstance(s, Call) else s for s in steps]
         jaxpr = jaxpr.replace(eqns=eqns)
     run = generate(jaxpr, own_outputs, donated)
     run.report = report  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Regions: which equations run natively, and which of them in one native call. May import anchors, chains, core, grouping, memory, nest, stage.
+"""Regions: which equations run natively, and which of them in one native call. May import chains, core, grouping, memory, nest, stage.
 
 A region is a set of equations that nothing outside lies between. It runs as chains of stages, in one block of memory for all that nobody
 outside reads.
@@ -6,9 +6,9 @@ outside reads.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from fnets.backends.llvm import anchors, grouping
+from fnets.backends.llvm import grouping
 from fnets.backends.llvm.chains import Chain, chains
 from fnets.backends.llvm.grouping import RECENT, Graph, Nest, Reads, fits_a_nest, topological
 from fnets.backends.llvm.memory import Plan
@@ -17,13 +17,14 @@ from fnets.backends.llvm.operations import HEAVY
 from fnets.backends.llvm.stage import Stage
 from fnets.core.ir import Eqn, Jaxpr, Var, has_effect
 
+Lowering = Callable[[Eqn, int], list[Stage] | None]  # the stages of an equation that no nest can run, or None
 keeps_inside = True  # False in tests: then all that one stage leaves for another is a result
 
 
 class Native:
     """Which equations run natively, and the stages of those that no nest can run."""
 
-    def __init__(self, eqns: list[Eqn] | tuple[Eqn, ...], vector_bytes: int):
+    def __init__(self, eqns: Sequence[Eqn], vector_bytes: int, lower: Lowering):
         self.vector_bytes = vector_bytes
         self.reads = Reads(eqns)
         self.stages: dict[Eqn, list[Stage]] = {}
@@ -31,15 +32,15 @@ class Native:
         for e in eqns:
             if fits_a_nest(e):
                 self.eqns.add(e)
-            elif (stages := anchors.lower(e, vector_bytes)) is not None:
+            elif (stages := lower(e, vector_bytes)) is not None:
                 self.eqns.add(e)
                 self.stages[e] = stages
 
 
 class Region:
-    """Equations that run in one native call: what they read, what they leave, and their stages in chains."""
+    """Equations that run in one native call: what they read, what they leave, and their stages in order."""
 
-    def __init__(self, eqns: list[Eqn], native: Native, used_outside: Callable[[Var], bool]):
+    def __init__(self, eqns: Sequence[Eqn], native: Native, used_outside: Callable[[Var], bool]):
         self.eqns = eqns
         reads = native.reads
         nodes = grouping.group(eqns, reads)
@@ -54,28 +55,30 @@ class Region:
             if made.get(s := sources.get(v), i) != i
         }
         self.outputs: list[Var] = [v for v in made if used_outside(v) or not keeps_inside and v in crossing]
-        stages: list[Stage] = []
+        self.stages: list[Stage] = []
         for n in nodes:
             if isinstance(n, Nest):
-                stages.append(NestStage(n, reads, {*self.outputs, *crossing}, native.vector_bytes))
+                self.stages.append(NestStage(n, reads, {*self.outputs, *crossing}, native.vector_bytes))
             else:
-                stages += native.stages[n]
-        for s in stages:
+                self.stages += native.stages[n]
+        for s in self.stages:
             s.roots = sources  # type: ignore[assignment]
-        self.chains: list[Chain] = chains(stages, native.vector_bytes)
-        known = {*self.inputs, *self.outputs}
-        self.plan = Plan(self.chains, {v for c in self.chains for v in c.buffers} - known)
-        self.entry = ""  # the name of its function
-        self.replaceable: dict[Var, list[Var]] = {}  # operands in whose memory a result may be written
-
-    @property
-    def stages(self) -> list[Stage]:
-        return [s for c in self.chains for s in c.stages]
 
     @property
     def nanoseconds(self) -> float:
         """An estimate of how long it takes on one thread."""
         return sum([s.nanoseconds for s in self.stages])
+
+
+class Call(Region):
+    """A region that Python calls: its chains, and its memory."""
+
+    def __init__(self, eqns: Sequence[Eqn], native: Native, used_outside: Callable[[Var], bool]):
+        super().__init__(eqns, native, used_outside)
+        self.chains: list[Chain] = chains(self.stages, native.vector_bytes)
+        self.plan = Plan(self.chains, {*self.inputs, *self.outputs})
+        self.entry = ""  # the name of its function
+        self.replaceable: dict[Var, list[Var]] = {}  # operands in whose memory a result may be written
 
 
 def _inside(node: Nest | Eqn) -> list[Eqn]:
@@ -93,9 +96,9 @@ def is_worthwhile(eqns: list[Eqn]) -> bool:
     return len(arrays) > 1 or len(eqns) > 3
 
 
-def schedule(jaxpr: Jaxpr, vector_bytes: int) -> list[Eqn | Region]:
+def schedule(jaxpr: Jaxpr, vector_bytes: int, lower: Lowering) -> list[Eqn | Call]:
     """The program as single equations and regions, in an order in which they can run."""
-    native_eqns = Native(jaxpr.eqns, vector_bytes)
+    native_eqns = Native(jaxpr.eqns, vector_bytes, lower)
     reads = native_eqns.reads
     graph, groups, maker = Graph(), [], {}
     native: list[int] = []
@@ -129,7 +132,7 @@ def schedule(jaxpr: Jaxpr, vector_bytes: int) -> list[Eqn | Region]:
     )
 
 
-def _regions(jaxpr: Jaxpr, groups: list[tuple[list[Eqn], bool]], native: Native) -> list[Eqn | Region]:
+def _regions(jaxpr: Jaxpr, groups: list[tuple[list[Eqn], bool]], native: Native) -> list[Eqn | Call]:
     """The groups in order, native ones as regions, without reshapes that nobody reads any more."""
     reads = native.reads
     nodes = [
@@ -157,8 +160,8 @@ def _regions(jaxpr: Jaxpr, groups: list[tuple[list[Eqn], bool]], native: Native)
             for e in group:
                 for v in e.invars:
                     users.setdefault(reads.source(v) if runs_here else v, set()).add(i)
-    out: list[Eqn | Region] = []
+    out: list[Eqn | Call] = []
     for i in reversed(alive):
         group, runs_here = nodes[i]
-        out += [Region(group, native, lambda v, i=i: bool(users.get(v, set()) - {i}))] if runs_here else group
+        out += [Call(group, native, lambda v, i=i: bool(users.get(v, set()) - {i}))] if runs_here else group
     return out

@@ -182,6 +182,12 @@ class Function:
             return min(a, b)
         return self.call("i64", "llvm.smin.i64", ("i64", str(a)), ("i64", str(b)))
 
+    def take(self, helper: Function) -> None:
+        """Have another function, which this one calls, in the module too."""
+        self.helpers |= {helper.name: helper.text(), **helper.helpers}
+        self.declarations |= helper.declarations
+        self.globals |= helper.globals
+
     def text(self) -> str:
         return "\n".join([self.header, "entry:", *self.allocations, *self.lines, "}"])
 
