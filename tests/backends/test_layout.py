@@ -176,12 +176,16 @@ def test_residual_block(train):
     assert moved_weights(after, N) == 8
 
 
-def test_group_norm_and_crops_follow():
+def test_channels_in_groups_and_crops_follow():
     def f(x, w, scale):
-        h = nn.relu(nn.group_norm({"scale": scale, "bias": scale}, conv(x, w), 2))
-        h = fnp.concatenate(
-            [h[:, :, ::2, ::2], fnp.pad(h[:, :, 1::2, 1::2], ((0, 0), (0, 0), (0, 1), (0, 1)))[:, :, :-1, :-1]], 1
+        h = conv(x, w)
+        split = h.reshape(N, 2, 2, 10, 10)
+        centred = split - split.mean((2, 3, 4), keepdims=True)
+        h = nn.relu(
+            (centred / fnp.sqrt((centred**2).mean((2, 3, 4), keepdims=True))).reshape(h.shape) * scale[:, None, None]
         )
+        odd = fnp.pad(h[:, :, 1::2, 1::2], ((0, 0), (0, 0), (0, 1), (0, 1)))[:, :, :-1, :-1]
+        h = fnp.concatenate([h[:, :, ::2, ::2], odd], 1)
         return fnp.sum(fnp.cumsum(nn.softmax(h, 1), 2).max((2, 3)) ** 2)
 
     args = normal(N, 3, 10, 10), normal(4, 3, 3, 3), normal(4)
@@ -245,12 +249,11 @@ def test_source_lines_and_effects_stay():
     before = fnets.make_jaxpr(f)(normal(2, 3, 5, 5), normal(4, 3, 3, 3)).jaxpr
     after = channels_last(before, lambda e: True)
     check_jaxpr(after)
-    effects = lambda jaxpr: [(e.prim.name, e.where) for e in jaxpr.eqns if ir.has_effect(e)]  # noqa: E731
-    assert len(effects(before)) == 2 and effects(after) == effects(before)
-    kept = {e.prim.name: e.where for e in before.eqns}
-    for e in after.eqns:
-        name = e.prim.name.removesuffix("_last")
-        assert name not in kept or name == "transpose" or e.where is not None
+    moves = {"transpose", "reshape", "broadcast_to"}
+    steps = lambda jaxpr: [  # noqa: E731
+        (e.prim.name.removesuffix("_last"), e.where) for e in jaxpr.eqns if e.prim.name not in moves
+    ]
+    assert sum(map(ir.has_effect, before.eqns)) == 2 and steps(after) == steps(before)
 
 
 def test_inner_programs_stay():

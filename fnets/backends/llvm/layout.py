@@ -2,14 +2,15 @@
 
 One walk over the equations keeps for each variable the memory that holds it and the order in which its axes lie there. Convolutions want
 channels-last operands and leave such a result, a transpose only changes the order that is noted, and an equation whose rule is in the table
-`RULES` works in the order that its operands have. All others, and the program's results, read their operands as the program wrote them.
+`RULES` works in the order that moves fewest elements: on the way to its operands, and on the way from its result to those who read it, whose
+wishes a walk from the end has collected. All others, and the program's results, read what they need as the program wrote it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,9 +26,19 @@ from fnets.core.primitive import Primitive
 from fnets.primitives.base import broadcast_to_p, inverse_permutation, reshape_p, transpose_p
 
 Ints = tuple[int, ...]
-Rule = Callable[["Walk", Eqn], None]
 # of an equation and the order of its operands: the parameters for operands in that order and the order of its results; None if there are none
 Rewrite = Callable[[Eqn, Ints], tuple[dict, Ints] | None]
+
+
+class Rule(NamedTuple):
+    """What the walks do with an equation.
+
+    run: writes it, and notes where its results are.
+    wishes: of the orders in which its results are wanted the (operand, order) in which operands had better be.
+    """
+
+    run: Callable[[Walk, Eqn], None]
+    wishes: Callable[[Eqn, Iterable[Ints]], Iterable[tuple[Atom, Ints]]]
 
 
 def channels_last(jaxpr: Jaxpr, supported: Callable[[Eqn], bool]) -> Jaxpr:
@@ -35,10 +46,11 @@ def channels_last(jaxpr: Jaxpr, supported: Callable[[Eqn], bool]) -> Jaxpr:
     convolutions = {e for e in jaxpr.eqns if e.prim.name in _CONVOLUTIONS and supported(e)}
     if not convolutions:
         return jaxpr
-    walk = Walk(dict(zip(jaxpr.constvars, jaxpr.consts)))
-    for e in jaxpr.eqns:
+    rules = [_CONVOLUTIONS[e.prim.name] if e in convolutions else _rule_of(e) for e in jaxpr.eqns]
+    walk = Walk(dict(zip(jaxpr.constvars, jaxpr.consts)), _wanted(jaxpr, rules))
+    for e, rule in zip(jaxpr.eqns, rules):
         walk.where = e.where
-        _rule_of(e, e in convolutions)(walk, e)
+        rule.run(walk, e)
     walk.where = None
     outvars = [walk.read(v) for v in jaxpr.outvars]
     return drop_dead(Jaxpr(walk.constants, walk.constants.values(), jaxpr.invars, walk.eqns, outvars))
@@ -51,6 +63,21 @@ def transposes(jaxpr: Jaxpr) -> list[Eqn]:
         for e in jaxpr.eqns
         if e.prim is transpose_p and not keeps_places(e.invars[0].aval.shape, e.params["permutation"])
     ]
+
+
+def _wanted(jaxpr: Jaxpr, rules: Sequence[Rule]) -> dict[Var, dict[Ints, None]]:
+    """The orders in which the readers of a variable would like to have it."""
+    wanted: dict[Var, dict[Ints, None]] = {}
+
+    def wish(wishes: Iterable[tuple[Atom, Ints]]) -> None:
+        for v, order in wishes:
+            if type(v) is Var:
+                wanted.setdefault(v, {})[order] = None
+
+    wish([(v, unmoved(v.aval.ndim)) for v in jaxpr.outvars])
+    for e, rule in zip(reversed(jaxpr.eqns), reversed(rules)):
+        wish(rule.wishes(e, {order: None for v in e.outvars for order in wanted.get(v, ())}))
+    return wanted
 
 
 # ------------------------------------------------------------------ orders of axes: order[k] is the axis that lies k-th in memory
@@ -80,6 +107,11 @@ def keeps_places(shape: Ints, order: Ints) -> bool:
     return long == sorted(long)
 
 
+def conversion(have: Ints, want: Ints) -> Ints:
+    """The permutation that brings memory from one order into another."""
+    return tuple([have.index(a) for a in want])
+
+
 def _last_axes(order: Ints, rank: int) -> Ints:
     """The order of the last `rank` axes among themselves."""
     lead = len(order) - rank
@@ -94,16 +126,16 @@ class Walk:
 
     place: of a variable that is not held as the program wrote it the memory (a variable of the new program) and the order of its axes there.
     copies: of a memory its transposes that exist, by permutation.
-    steered: memories that lie as they do for the sake of a convolution; what they meet had better lie as they do.
+    wanted: of a variable of the program the orders in which it will be read.
     """
 
-    def __init__(self, constants: dict[Var, Any]):
+    def __init__(self, constants: dict[Var, Any], wanted: dict[Var, dict[Ints, None]]):
         self.constants = constants
+        self.wanted = wanted
         self.eqns: list[Eqn] = []
         self.where: Any = None
         self.place: dict[Var, tuple[Var, Ints]] = {}
         self.copies: dict[Var, dict[Ints, Var]] = {}
-        self.steered: set[Var] = set()
         self._broadcasts: dict[Var, Atom] = {}  # variables that are a broadcast of another
         self._reshaped: dict[Var, Var] = {}  # variables that are a reshape of another
         self._reshapes: dict[tuple[Var, Ints], Var] = {}
@@ -118,7 +150,7 @@ class Walk:
         if type(v) is Literal:
             return v
         memory, have = self.at(v)
-        permutation = tuple([have.index(a) for a in order or unmoved(v.aval.ndim)])
+        permutation = conversion(have, order or unmoved(v.aval.ndim))
         if permutation == unmoved(len(permutation)):
             return memory
         copies = self.copies.setdefault(memory, {})
@@ -126,21 +158,20 @@ class Walk:
             copies[permutation] = self._copy(memory, permutation)
         return copies[permutation]
 
-    def beside(self, v: Atom, shape: Ints, order: Ints) -> Atom:
-        """What holds an operand that is broadcast to `shape` if that lies in this order; without leading ones, unless it has that shape itself."""
+    def beside(self, v: Atom, order: Ints) -> Atom:
+        """What holds an operand that is broadcast, along leading axes too, to what lies in this order."""
         x = self.read(v, _last_axes(order, v.aval.ndim))
-        if type(x) is Literal or v.aval.shape == shape or order == unmoved(len(order)):
+        if type(x) is Literal or order == unmoved(len(order)):
             return x
-        lengths = arranged((1,) * (len(shape) - v.aval.ndim) + v.aval.shape, order)
-        first = next((k for k, n in enumerate(lengths) if n != 1), len(lengths))
-        return self.reshape(x, lengths[first:])
+        lead = len(order) - v.aval.ndim
+        return self.reshape(x, arranged((1,) * lead + v.aval.shape, order)) if lead else x
 
     def cost(self, v: Atom, order: Ints) -> int:
         """How many elements must be moved to read `v`, whose axes are the last ones, in this order."""
         if type(v) is Literal:
             return 0
         memory, have = self.at(v)
-        permutation = tuple([have.index(a) for a in _last_axes(order, v.aval.ndim)])
+        permutation = conversion(have, _last_axes(order, v.aval.ndim))
         free = (
             permutation in self.copies.get(memory, ())
             or keeps_places(memory.aval.shape, permutation)
@@ -149,25 +180,35 @@ class Walk:
         )
         return 0 if free else memory.aval.size
 
-    def best_order(self, e: Eqn, whole: Sequence[Atom], rank: int) -> Ints:
-        """The order of axes in which reading the operands moves fewest elements, of those in which whole ones exist.
+    def best_order(
+        self, e: Eqn, rank: int, whole: Sequence[Atom], wishes: Sequence[Ints], result: Callable[[Ints], Ints]
+    ) -> Ints:
+        """The order of `rank` axes in which fewest elements must be moved, to the operands and from the results; at ties one that is wished for.
 
-        At ties what a convolution left wins: it takes part in the way back to the convolutions. Then comes the order that was written.
+        whole: the operands whose orders may be taken; result: the order of results for operands in an order.
         """
-        orders: dict[Ints, bool] = {}
+        orders = [unmoved(rank), *wishes]
         for v in whole:
-            if type(v) is Literal:
-                continue
-            memory, have = self.at(v)
-            orders[have] = orders.get(have, False) or memory in self.steered
-            for permutation in self.copies.get(memory, ()):
-                orders.setdefault(arranged(have, permutation), False)
-        written = unmoved(rank)
-        if set(orders) <= {written}:
-            return written
-        return min(
-            orders,
-            key=lambda order: (sum([self.cost(v, order) for v in e.invars]), not orders[order], order != written),
+            if type(v) is Var:
+                memory, have = self.at(v)
+                orders += [have, *[arranged(have, permutation) for permutation in self.copies.get(memory, ())]]
+        if orders.count(orders[0]) == len(orders):
+            return orders[0]
+
+        def moved(order: Ints) -> int:
+            return sum([self.cost(v, order) for v in e.invars]) + self._later(e.outvars, result(order))
+
+        return min(dict.fromkeys(orders), key=lambda order: (moved(order), order not in wishes))
+
+    def _later(self, results: Sequence[Var], order: Ints) -> int:
+        """How many elements will be moved because results lie in this order."""
+        return sum(
+            [
+                v.aval.size
+                for v in results
+                for want in self.wanted.get(v, ())
+                if not keeps_places(arranged(v.aval.shape, order), conversion(order, want))
+            ]
         )
 
     # ---------------- writing
@@ -203,7 +244,7 @@ class Walk:
             self.constants[out] = np.ascontiguousarray(self.constants[memory].transpose(permutation))
             return out
         if memory in self._broadcasts:
-            x = self.beside(self._broadcasts[memory], memory.aval.shape, permutation)
+            x = self.beside(self._broadcasts[memory], permutation)
             return self.add(broadcast_to_p, x, out, shape=shape)
         return self.add(transpose_p, memory, out, permutation=permutation)
 
@@ -213,69 +254,99 @@ class Walk:
         if order != unmoved(len(order)):
             outvars = [Var(v.aval.update(shape=arranged(v.aval.shape, order))) for v in e.outvars]
             self.place.update({v: (memory, order) for v, memory in zip(e.outvars, outvars)})
-        if any([type(v) is Var and self.at(v)[0] in self.steered for v in e.invars]):
-            self.steered.update(outvars)
         self.eqns.append(e.replace(prim=prim or e.prim, invars=invars, outvars=outvars, params=params))
 
 
 # ------------------------------------------------------------------ rules
 
 
-def as_written(walk: Walk, e: Eqn) -> None:
-    """Operands and results as the program wrote them."""
+def _run_as_written(walk: Walk, e: Eqn) -> None:
     walk.eqns.append(e.replace(invars=[walk.read(v) for v in e.invars]))
 
 
-def elementwise(walk: Walk, e: Eqn) -> None:
-    """Operands are broadcast; those of the result's shape say in which order."""
-    out = e.outvars[0].aval
-    order = walk.best_order(e, [v for v in e.invars if v.aval.shape == out.shape], out.ndim)
-    walk.emit(e, [walk.beside(v, out.shape, order) for v in e.invars], e.params, order)
+def _wish_as_written(e: Eqn, wanted: Iterable[Ints]) -> list[tuple[Atom, Ints]]:
+    return [(v, unmoved(v.aval.ndim)) for v in e.invars]
 
 
-def following(rewrite: Rewrite) -> Rule:
-    """The rule of equations that work in any order of the axes of their operands of the first one's rank."""
+def _wish_nothing(e: Eqn, wanted: Iterable[Ints]) -> list[tuple[Atom, Ints]]:
+    return []
 
-    def rule(walk: Walk, e: Eqn) -> None:
+
+def _whole(e: Eqn) -> list[Atom]:
+    """Operands that are not broadcast."""
+    return [v for v in e.invars if v.aval.shape == e.outvars[0].aval.shape]
+
+
+def _run_elementwise(walk: Walk, e: Eqn) -> None:
+    wanted = [*walk.wanted.get(e.outvars[0], ())]
+    order = walk.best_order(e, e.outvars[0].aval.ndim, _whole(e), wanted, lambda order: order)
+    walk.emit(e, [walk.beside(v, order) for v in e.invars], e.params, order)
+
+
+def _wish_elementwise(e: Eqn, wanted: Iterable[Ints]) -> list[tuple[Atom, Ints]]:
+    return [(v, order) for v in _whole(e) for order in wanted]
+
+
+AS_WRITTEN = Rule(_run_as_written, _wish_as_written)
+ELEMENTWISE = Rule(_run_elementwise, _wish_elementwise)
+
+
+def following(rewrite: Rewrite, back: Callable[[Eqn, Ints], Ints] | None = lambda e, order: order) -> Rule:
+    """The rule of equations that work in any order of the axes of their operands of the first one's rank.
+
+    back: the order of operands for a result in an order; None if operands should not lie for the sake of the result.
+    """
+
+    def operands(e: Eqn) -> list[Atom]:
+        return [v for v in e.invars if v.aval.ndim == e.invars[0].aval.ndim]
+
+    def wishes(e: Eqn, wanted: Iterable[Ints]) -> list[tuple[Atom, Ints]]:
+        # what is larger than the result is better left alone: let the result be moved
+        size = e.outvars[0].aval.size
+        return [(v, back(e, order)) for v in operands(e) if v.aval.size <= size for order in wanted] if back else []
+
+    def result(e: Eqn, order: Ints) -> Ints:
+        rewritten = rewrite(e, order)
+        return unmoved(e.outvars[0].aval.ndim) if rewritten is None else rewritten[1]
+
+    def run(walk: Walk, e: Eqn) -> None:
+        wanted = [back(e, order) for v in e.outvars for order in walk.wanted.get(v, ())] if back else []
         rank = e.invars[0].aval.ndim
-        order = walk.best_order(e, [v for v in e.invars if v.aval.ndim == rank], rank)
+        order = walk.best_order(e, rank, operands(e), wanted, lambda order: result(e, order))
         rewritten = rewrite(e, order)
         if rewritten is None:
-            as_written(walk, e)
+            AS_WRITTEN.run(walk, e)
             return
-        invars = [walk.read(v, order if v.aval.ndim == rank else None) for v in e.invars]
-        walk.emit(e, invars, *rewritten)
+        walk.emit(e, [walk.read(v, order if v.aval.ndim == rank else None) for v in e.invars], *rewritten)
 
-    return rule
+    return Rule(run, wishes)
 
 
-def _transpose(walk: Walk, e: Eqn) -> None:
-    """Nothing to do but to note the order."""
+def _run_transpose(walk: Walk, e: Eqn) -> None:
     memory, have = walk.at(e.invars[0])  # type: ignore[arg-type]
-    permutation = e.params["permutation"]
-    walk.place[e.outvars[0]] = memory, tuple([permutation.index(a) for a in have])
+    walk.place[e.outvars[0]] = memory, conversion(e.params["permutation"], have)
 
 
-def _broadcast(walk: Walk, e: Eqn) -> None:
-    """A broadcast is made in whatever order it is read."""
-    as_written(walk, e)
-    walk.note_broadcast(e.outvars[0], e.invars[0])
+def _wish_transposed(e: Eqn, wanted: Iterable[Ints]) -> list[tuple[Atom, Ints]]:
+    return [(e.invars[0], arranged(e.params["permutation"], order)) for order in wanted]
 
 
-def _convolution(prim: Primitive, first: Callable, second: Callable, result: Callable) -> Rule:
-    def rule(walk: Walk, e: Eqn) -> None:
-        rank = e.outvars[0].aval.ndim
-        orders = [inverse_permutation(axes(rank)) for axes in (first, second, result)]
-        walk.emit(e, [walk.read(v, order) for v, order in zip(e.invars, orders)], e.params, orders[2], prim)
-        memory, _ = walk.at(e.outvars[0])
-        if result is images:
-            walk.steered.add(memory)
-        else:
-            # weights and all that an optimizer keeps beside them lie as written: their gradient had better meet them so
-            walk.steered.discard(memory)
-            walk.read(e.outvars[0])
+def _run_broadcast(walk: Walk, e: Eqn) -> None:
+    AS_WRITTEN.run(walk, e)
+    walk.note_broadcast(e.outvars[0], e.invars[0])  # it is made in whatever order it is read
 
-    return rule
+
+def _convolution(prim: Primitive, *axes: Callable[[int], Ints]) -> Rule:
+    """axes: the places of two operands' and the result's axes in the order of the primitive that is replaced."""
+
+    def orders(e: Eqn) -> list[Ints]:
+        return [inverse_permutation(of(e.outvars[0].aval.ndim)) for of in axes]
+
+    def run(walk: Walk, e: Eqn) -> None:
+        *operands, result = orders(e)
+        walk.emit(e, [walk.read(v, order) for v, order in zip(e.invars, operands)], e.params, result, prim)
+
+    return Rule(run, lambda e, wanted: list(zip(e.invars, orders(e))))
 
 
 def per_axis(*names: str) -> Rule:
@@ -302,7 +373,7 @@ def reducing(name: str) -> Rule:
         names = sorted(left)
         return e.params | {name: _axes_in(e.params[name], order)}, tuple([names.index(a) for a in left])
 
-    return following(rewrite)
+    return following(rewrite, None)
 
 
 def _axes_in(axes: Any, order: Ints) -> Any:
@@ -321,16 +392,8 @@ def windowed(*also: str, numbered: bool = False) -> Rule:
     return following(rewrite)
 
 
-def _reshape(walk: Walk, e: Eqn) -> None:
-    _follow_reshape(walk, e)
-    x = e.invars[0]
-    if type(x) is Var:
-        walk.note_reshape(walk.at(e.outvars[0])[0], walk.eqns[-1].invars[0])  # type: ignore[arg-type]
-
-
-def _reshape_in(e: Eqn, order: Ints) -> tuple[dict, Ints] | None:
-    """Axes that are split or merged must be neighbours in memory, in the order in which they were written."""
-    old, new = e.invars[0].aval.shape, e.params["new_sizes"]
+def _reshaped(old: Ints, new: Ints, order: Ints) -> Ints | None:
+    """The order that memory has after a reshape; None if axes are split or merged that are no neighbours in memory, in the order written."""
     if 0 in old:
         return None
     lie = [a for a in order if old[a] != 1]
@@ -344,7 +407,28 @@ def _reshape_in(e: Eqn, order: Ints) -> tuple[dict, Ints] | None:
     for a, n in enumerate(new):
         if n == 1:
             result.insert(result.index(a - 1) + 1 if a else 0, a)
-    return {"new_sizes": arranged(new, tuple(result))}, tuple(result)
+    return tuple(result)
+
+
+def _reshape_in(e: Eqn, order: Ints) -> tuple[dict, Ints] | None:
+    old, new = e.invars[0].aval.shape, e.params["new_sizes"]
+    result = _reshaped(old, new, order)
+    return None if result is None else ({"new_sizes": arranged(new, result)}, result)
+
+
+def _reshape_back(e: Eqn, order: Ints) -> Ints:
+    old, new = e.invars[0].aval.shape, e.params["new_sizes"]
+    return _reshaped(new, old, order) or unmoved(len(old))
+
+
+_follow_reshape = following(_reshape_in, _reshape_back)
+
+
+def _run_reshape(walk: Walk, e: Eqn) -> None:
+    _follow_reshape.run(walk, e)
+    x = walk.eqns[-1].invars[0]
+    if type(x) is Var:
+        walk.note_reshape(walk.at(e.outvars[0])[0], x)
 
 
 def _runs(old: Ints, new: Ints) -> list[tuple[list[int], list[int]]]:
@@ -397,7 +481,7 @@ def _indexed(side: int, array: Callable[[Eqn], Ints]) -> Rule:
             told["shape"] = arranged(shape, tuple([a for a, _, _ in lie if a is not None]))
         return e.params | told, tuple([entry[1 - side] for entry in lie if entry[1 - side] is not None])
 
-    return following(rewrite)
+    return following(rewrite, None)
 
 
 _CONVOLUTIONS: dict[str, Rule] = {
@@ -405,14 +489,13 @@ _CONVOLUTIONS: dict[str, Rule] = {
     "conv_input_grad": _convolution(conv_input_grad_last_p, images, windows, images),
     "conv_weight_grad": _convolution(conv_weight_grad_last_p, images, images, windows),
 }
-_follow_reshape = following(_reshape_in)
 _REDUCTIONS = "reduce_sum reduce_max reduce_min reduce_prod reduce_and reduce_or reduce_xor logsumexp"
 _RUNNING = "cumsum cumprod cummax cummin cumlogsumexp linear_recurrence"
 RULES: dict[str, Rule] = {
-    "transpose": _transpose,
-    "broadcast_to": _broadcast,
-    "reshape": _reshape,
-    "copy": elementwise,
+    "transpose": Rule(_run_transpose, _wish_transposed),
+    "broadcast_to": Rule(_run_broadcast, _wish_nothing),
+    "reshape": Rule(_run_reshape, _follow_reshape.wishes),
+    "copy": ELEMENTWISE,
     **dict.fromkeys(_REDUCTIONS.split(), reducing("axes")),
     **dict.fromkeys(["argmax", "argmin"], reducing("axis")),
     **dict.fromkeys(_RUNNING.split(), along("axis")),
@@ -430,8 +513,5 @@ RULES: dict[str, Rule] = {
 }
 
 
-def _rule_of(e: Eqn, convolution: bool) -> Rule:
-    if convolution:
-        return _CONVOLUTIONS[e.prim.name]
-    rule = RULES.get(e.prim.name)
-    return rule or (elementwise if e.prim.kind == "elementwise" else as_written)
+def _rule_of(e: Eqn) -> Rule:
+    return RULES.get(e.prim.name) or (ELEMENTWISE if e.prim.kind == "elementwise" else AS_WRITTEN)
