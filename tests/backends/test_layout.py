@@ -52,7 +52,7 @@ def names(jaxpr: ir.Jaxpr) -> list[str]:
 
 
 def moved(jaxpr: ir.Jaxpr, batch: int) -> list[tuple[int, ...]]:
-    """The shapes of activations that are transposed: of arrays with more than two axes, the first of which (in either layout) is the batch."""
+    """The shapes of activations that are transposed: of arrays whose first axis, in either layout, is the batch."""
     return [e.invars[0].aval.shape for e in transposes(jaxpr) if e.invars[0].aval.shape[0] == batch]
 
 
@@ -221,6 +221,19 @@ def test_second_derivatives():
 def test_batch_groups():
     f = lambda x, w: lax.conv_general_dilated(x, w, (1, 1), "SAME", batch_group_count=2) + 1.0  # noqa: E731
     laid_out(fnets.grad(lambda x, w: fnp.sum(f(x, w) ** 2), (0, 1)), normal(6, 3, 5, 5), normal(4, 3, 3, 3))
+
+
+def test_unusual_operands():
+    layer = lambda x, w: nn.relu(conv(x, w))  # noqa: E731
+    laid_out(lambda x, w: (layer(x, w).reshape(0, 256), x, x, w), np.zeros((0, 3, 8, 8)), normal(4, 3, 3, 3))
+    laid_out(
+        lambda x, w: layer(x, w).transpose(0, 2, 3, 1).sum(1),
+        np.arange(96).reshape(2, 3, 4, 4),
+        np.ones((1, 3, 3, 3), int),
+    )
+    laid_out(lambda x, w: (layer(x, w), layer(x, w).transpose(1, 0, 2, 3)), normal(1, 1, 1, 1), normal(1, 1, 1, 1))
+    laid_out(fnets.vmap(layer), normal(3, 2, 3, 5, 5), normal(3, 4, 3, 3, 3))
+    laid_out(fnets.vmap(layer, (None, 0)), normal(2, 3, 5, 5), normal(3, 4, 3, 3, 3))
 
 
 def test_some_are_supported():
