@@ -129,6 +129,12 @@ class Function:
             return 0 if b == 0 else a * b  # type: ignore[operator]
         return a if b == 1 else self.op(f"mul nsw i64 {a}, {b}")
 
+    def smaller(self, a: str | int, b: str | int) -> str | int:
+        """The smaller of two integers."""
+        if isinstance(a, int) and isinstance(b, int):
+            return min(a, b)
+        return self.op(f"select i1 {self.op(f'icmp slt i64 {a}, {b}')}, i64 {a}, i64 {b}")
+
     def address(self, pointer: str, offset: str | int, size: int) -> str:
         """`pointer` moved by `offset` elements of `size` bytes."""
         if offset == 0:

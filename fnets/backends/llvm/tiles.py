@@ -6,7 +6,7 @@ reduction loops, each with its own steps in A and B. What differs is where the o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -24,9 +24,9 @@ class Columns(NamedTuple):
 
 
 class Sum(NamedTuple):
-    """A reduction loop: how often, and how many elements A and B advance each time."""
+    """A reduction loop: how often (at least once), and how many elements A and B advance each time."""
 
-    extent: int
+    extent: Offset
     a: int
     b: int
 
@@ -67,6 +67,28 @@ def balanced(count: int, most: int) -> int:
     (5, 6)
     """
     return -(-count // -(-count // most))
+
+
+def blocks(f: Function, extent: int, step: int, body: Callable[[Offset, int], None], shared: bool = False) -> None:
+    """Call `body(first, count)` for blocks of `step` and then for what is left of `extent`; if `shared`, for what lies in [%low, %high).
+
+    A shared part begins at a multiple of `step`.
+    """
+    full = extent // step * step
+    if shared and full:
+        end = f.smaller("%high", full)
+        with f.when(f.op(f"icmp slt i64 %low, {end}")), f.loop("%low", end, step) as loop:
+            body(loop.index, step)
+    elif full > step:
+        with f.loop(0, full, step) as loop:
+            body(loop.index, step)
+    elif full:
+        body(0, step)
+    if extent > full and shared:
+        with f.when(f.op(f"icmp eq i64 %high, {extent}")):
+            body(full, extent - full)
+    elif extent > full:
+        body(full, extent - full)
 
 
 def accumulators(vector_bytes: int) -> int:
@@ -119,7 +141,8 @@ def contract(
             return step(a, b, tile)
         extent, step_a, step_b = sums[depth]
         innermost = depth == len(sums) - 1
-        times = max([k for k in range(1, unroll + 1) if extent % k == 0]) if innermost else 1
+        fixed = isinstance(extent, int) and innermost
+        times = max([k for k in range(1, unroll + 1) if extent % k == 0]) if fixed else 1
 
         def rounds(index: Offset, tile: Sequence[str]) -> list[str]:
             for k in range(times):
@@ -153,3 +176,47 @@ def load(f: Function, dtype: np.dtype, pointer: str, rows: Sequence[Offset], col
         row = f.address(pointer, r, dtype.itemsize)
         out += [c.lanes.load(f.address(row, c.offset, dtype.itemsize), dtype) for c in columns]
     return out
+
+
+def _exchanged(f: Function, t: str, lanes: int, a: str, b: str, s: int) -> tuple[str, str]:
+    """Two vectors with the odd groups of `s` lanes of the first and the even ones of the second exchanged."""
+    first = ", ".join(f"i32 {l if not l & s else lanes + l - s}" for l in range(lanes))
+    second = ", ".join(f"i32 {l + s if not l & s else lanes + l}" for l in range(lanes))
+    shuffle = f"shufflevector {t} {a}, {t} {b}, <{lanes} x i32>"
+    return f.op(f"{shuffle} <{first}>"), f.op(f"{shuffle} <{second}>")
+
+
+def transposed(f: Function, dtype: np.dtype, rows: Sequence[str]) -> list[str]:
+    """The columns of a square block: as many vectors as each has lanes, a power of two."""
+    n, rows = len(rows), list(rows)
+    t, s = Lanes(f, n).type(dtype), n // 2
+    while s:
+        for i in range(n):
+            if not i & s:
+                rows[i], rows[i + s] = _exchanged(f, t, n, rows[i], rows[i + s], s)
+        s //= 2
+    return rows
+
+
+def lane_sums(f: Function, dtype: np.dtype, lanes: int, rows: Sequence[str]) -> str:
+    """The sum over the lanes of each of some vectors, as a vector with one lane for each (a scalar for one); all powers of two."""
+    rows = list(rows)
+    while lanes > len(rows):  # halves onto each other
+        t, lanes = Lanes(f, lanes).type(dtype), lanes // 2
+        rows = [_folded(f, dtype, t, lanes, x) for x in rows]
+    t, s = Lanes(f, lanes).type(dtype), lanes // 2
+    while s:
+        pairs = [_exchanged(f, t, lanes, a, b, s) for a, b in zip(rows[:s], rows[s:])]
+        rows = [f.op(f"fadd {t} {a}, {b}") for a, b in pairs]
+        s //= 2
+    return rows[0]
+
+
+def _folded(f: Function, dtype: np.dtype, t: str, half: int, x: str) -> str:
+    """The lower half of a vector of type `t` plus the upper."""
+    if half == 1:
+        parts = [f.op(f"extractelement {t} {x}, i32 {i}") for i in range(2)]
+    else:
+        picks = [", ".join(f"i32 {start + i}" for i in range(half)) for start in (0, half)]
+        parts = [f.op(f"shufflevector {t} {x}, {t} poison, <{half} x i32> <{p}>") for p in picks]
+    return f.op(f"fadd {Lanes(f, half).type(dtype)} {parts[0]}, {parts[1]}")

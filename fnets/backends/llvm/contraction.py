@@ -1,0 +1,486 @@
+"""Products of arrays (`dot_general`) as native stages. May import core, stage, text, tiles.
+
+A product is a set of axes, each with its steps in lhs, rhs and result; neighbours that every array passes through as one are one axis, so
+transpositions, batches and many axes are all the same program. Three kernels compute it:
+
+- `Tile`: rows of lhs broadcast against vectors of rhs along the result's last axis. What is not contiguous there is packed before by
+- `Pack`: rhs in panels as wide as a tile, transposed in registers;
+- `Dot`: where both are contiguous along the contracted axis and lhs has few rows: vectors along that axis, summed across at the end.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import NamedTuple
+
+from fnets.backends.llvm.stage import Stage
+from fnets.backends.llvm.text import DOUBLE, SINGLE, Function, Lanes
+from fnets.backends.llvm.tiles import (
+    Columns,
+    Offset,
+    Sum,
+    accumulators,
+    blocks,
+    columns_of,
+    contract,
+    lane_sums,
+    load,
+    store,
+    transposed,
+    zeros,
+)
+from fnets.core.avals import ShapedArray
+from fnets.core.ir import Eqn, Literal, Var
+
+_MOST = 2000**3  # multiplications from which BLAS, which packs both operands, is faster
+_WORTH_CUTTING = 100_000  # estimated nanoseconds from which threads share a product
+_PART = 40_000  # estimated nanoseconds of a part
+_RATE = 50.0  # multiplications of float32 in a nanosecond
+_BANDWIDTH = 15.0  # bytes in a nanosecond
+_PANEL = 64 * 1024  # bytes of rhs that a block of the contracted axis holds for a tile's columns
+_LONG = 2  # a contracted axis that is longer than so many blocks is blocked
+_FEW_ROWS = 8  # up to so many rows of lhs, transposing rhs costs more than the product
+
+
+class Axis(NamedTuple):
+    """The length of an axis, and the elements to its next index in lhs, rhs and result (0 where it is not theirs)."""
+
+    extent: int
+    a: int
+    b: int
+    c: int
+
+
+class Product(NamedTuple):
+    """`c[batch, m, n] = sum over k of a[batch, m, k] * b[batch, n, k]`, for lists of axes."""
+
+    a: Var
+    b: Var
+    c: Var
+    batch: list[Axis]
+    m: list[Axis]
+    n: list[Axis]
+    k: list[Axis]
+
+    @property
+    def sizes(self) -> list[int]:
+        return [math.prod([x.extent for x in axes]) for axes in (self.batch, self.m, self.n, self.k)]
+
+    @property
+    def nanoseconds(self) -> float:
+        """The time that one thread takes, roughly."""
+        dtype = self.c.aval.dtype
+        arithmetic = math.prod(self.sizes) / (_RATE * 4 / dtype.itemsize)
+        return max(arithmetic, sum([v.aval.nbytes for v in (self.a, self.b, self.c)]) / _BANDWIDTH)
+
+
+def _steps(shape: Sequence[int]) -> list[int]:
+    return [math.prod(shape[i + 1 :]) for i in range(len(shape))]
+
+
+def _merged(axes: Sequence[Axis]) -> list[Axis]:
+    """Neighbouring axes as one where all arrays step through them as one; without those of length 1."""
+    out: list[Axis] = []
+    for x in axes:
+        if x.extent == 1:
+            continue
+        if out and all([outer == inner * x.extent for outer, inner in zip(out[-1][1:], x[1:])]):
+            out[-1] = Axis(out[-1].extent * x.extent, *x[1:])
+        else:
+            out.append(x)
+    return out
+
+
+def _product(e: Eqn) -> Product:
+    lhs, rhs = e.invars
+    c = e.outvars[0]
+    (lc, rc), (lb, rb) = e.params["dimension_numbers"]
+    a, b, out = lhs.aval.shape, rhs.aval.shape, c.aval.shape
+    sa, sb, sc = _steps(a), _steps(b), _steps(out)
+    lf = [i for i in range(len(a)) if i not in lc and i not in lb]
+    rf = [i for i in range(len(b)) if i not in rc and i not in rb]
+    first = len(lb) + len(lf)
+    batch = _merged([Axis(a[i], sa[i], sb[j], s) for i, j, s in zip(lb, rb, sc)])
+    m = _merged([Axis(a[i], sa[i], 0, s) for i, s in zip(lf, sc[len(lb) :])])
+    n = _merged([Axis(b[j], 0, sb[j], s) for j, s in zip(rf, sc[first:])])
+    k = [Axis(a[i], sa[i], sb[j], 0) for i, j in zip(lc, rc)]
+    orders = [_merged(sorted(k, key=lambda x: -x.b)), _merged(sorted(k, key=lambda x: -x.a))]
+    k = min(orders, key=len)
+    if m and not n:  # vectors of the result lie along lhs's axes
+        swap = [[Axis(x.extent, x.b, x.a, x.c) for x in axes] for axes in (batch, n, m, k)]
+        return Product(rhs, lhs, c, *swap)
+    return Product(lhs, rhs, c, batch, m, n, k)
+
+
+def lower(e: Eqn, vector_bytes: int) -> list[Stage] | None:
+    """The stages of a `dot_general`, or None where NumPy should compute it."""
+    avals = [v.aval for v in (*e.invars, *e.outvars)]
+    dtype = avals[-1].dtype
+    if dtype not in (SINGLE, DOUBLE) or any([v.dtype != dtype or v.weak_type or not v.size for v in avals]):
+        return None
+    if any([type(v) is Literal for v in e.invars]):
+        return None
+    p = _product(e)
+    if math.prod(p.sizes) > _MOST:
+        return None
+    _, rows, _, depth = p.sizes
+    if rows <= _FEW_ROWS and p.k and p.k[-1].a == p.k[-1].b == 1 and not (p.n and p.n[-1].b == 1):
+        return [Dot(e, p, vector_bytes)]
+    if p.n and p.n[-1].b != 1:
+        pack = Pack(e, p, vector_bytes)
+        return [pack, Tile(e, pack.product, vector_bytes, pack.width)]
+    return [Tile(e, p, vector_bytes)]
+
+
+@contextmanager
+def _loops(f: Function, axes: Sequence[Axis], shared: bool = False) -> Iterator[list[Offset]]:
+    """Loops over axes, the first of them over [%low, %high) if `shared`; gives the offsets in lhs, rhs and result."""
+    with ExitStack() as stack:
+        offsets: list[Offset] = [0, 0, 0]
+        for i, x in enumerate(axes):
+            low, high = ("%low", "%high") if shared and i == 0 else (0, x.extent)
+            index = stack.enter_context(f.loop(low, high, 1)).index
+            offsets = [f.add(o, f.mul(index, step)) for o, step in zip(offsets, x[1:])]
+        yield offsets
+
+
+def _part(nanoseconds: float, extent: int, step: int) -> int:
+    """How long a part of an axis is, a multiple of `step`; all of it if the work does not pay for threads."""
+    if nanoseconds < _WORTH_CUTTING:
+        return extent
+    parts = min(64, max(2, round(nanoseconds / _PART)))
+    return min(extent, -(-extent // (parts * step)) * step)
+
+
+class _Kernel(Stage):
+    """What the kernels have in common: how a product is cut."""
+
+    def __init__(self, e: Eqn, p: Product, vector_bytes: int):
+        self.eqns = [e]
+        self.p = p
+        self.vector_bytes = vector_bytes
+        self.dtype = p.c.aval.dtype
+        self.size = self.dtype.itemsize
+        self.lanes = vector_bytes // self.size
+        self.loaded = list(dict.fromkeys([p.a, p.b]))
+        self.stored = [p.c]
+
+    def _cut(self, candidates: Sequence[tuple[str, Axis, int]]) -> None:
+        """Choose what to cut of (name, axis, block): the first that gives enough parts, else the one that gives most."""
+        ns = self.p.nanoseconds
+        wanted = min(8, ns / _PART) / 2
+        parts = [-(-x.extent // _part(ns, x.extent, step)) for _, x, step in candidates]
+        best = next((i for i, n in enumerate(parts) if n >= wanted), max(range(len(parts)), key=parts.__getitem__))
+        name, axis, step = candidates[best]
+        self.extent, self.chunk = axis.extent, _part(ns, axis.extent, step)
+        self.cut = name if self.chunk < self.extent else ""
+        if name == "sum":
+            self.accumulated = frozenset(self.stored if self.cut else [])
+        else:
+            arrays = zip((self.p.a, self.p.b, self.p.c), axis[1:])
+            self.aligned = frozenset([v for v, step in arrays if _is_leading(v, axis.extent, step)])
+
+
+def _is_leading(v: Var, extent: int, step: int) -> bool:
+    shape = v.aval.shape
+    return bool(shape) and shape[0] == extent and step * extent == v.aval.size
+
+
+class Tile(_Kernel):
+    """A product by register tiles.
+
+    The loops, from the outside: batch and all but the longest axis of m and the last of n; panels of columns; blocks of the contracted
+    axis, if it is long; blocks of rows.
+    """
+
+    def __init__(self, e: Eqn, p: Product, vector_bytes: int, width: int = 0):
+        super().__init__(e, p, vector_bytes)
+        none = Axis(1, 0, 1, 1)
+        at = max(range(len(p.m)), key=lambda i: p.m[i].extent, default=0)
+        self.row = p.m[at] if p.m else none
+        self.column = p.n[-1] if p.n else none
+        self.outer = [*p.batch, *p.m[:at], *p.m[at + 1 :], *p.n[:-1]]
+        vectors, self.rows = _tile(self.row.extent, self.column.extent, self.lanes, vector_bytes, width)
+        self.width = vectors * self.lanes
+        self.packed = width > 0
+        self.block = self.depth = p.k[0].extent if p.k else 1
+        inner = math.prod([x.extent for x in p.k[1:]])
+        most = max(1, _PANEL // (self.width * self.size * inner))
+        if self.depth > _LONG * most:
+            self.block = -(-self.depth // -(-self.depth // most))
+        _, m, n, _ = p.sizes
+        candidates = []
+        if p.batch:
+            candidates.append(("outer", p.batch[0], 1))
+        elif at > 0:
+            candidates.append(("outer", p.m[0], 1))
+        candidates.append(("rows", self.row, self.rows))
+        candidates.append(("columns", self.column, self.width))
+        if p.k and m * n <= 4096 and not p.batch:
+            candidates.append(("sum", p.k[0], max(1, 64 // inner)))
+        self._cut(candidates)
+
+    def write(self, name: str) -> Function:
+        f = self.begin(name)
+        a, b, c = (self.pointer[v] for v in (self.p.a, self.p.b, self.p.c))
+        with _loops(f, self.outer, self.cut == "outer") as offsets:
+            a, b, c = (f.address(x, o, self.size) for x, o in zip((a, b, c), offsets))
+
+            def panel(first: Offset, count: int) -> None:
+                step = self.panel if self.packed else 1
+                self._panel(f, a, f.address(b, f.mul(first, step), self.size), f.address(c, first, self.size), count)
+
+            blocks(f, self.column.extent, self.width, panel, self.cut == "columns")
+        f.do("ret void")
+        return f
+
+    @property
+    def panel(self) -> int:
+        """How far a packed panel advances with a column: panels are as long as the contracted axes."""
+        return self.p.sizes[3]
+
+    def _panel(self, f: Function, a: str, b: str, c: str, count: int) -> None:
+        columns = columns_of(f, count, self.lanes)
+        k = self.p.k
+        sums = [Sum(x.extent, x.a, x.b) for x in k]
+        if self.cut != "sum" and self.block == self.depth:
+            self._rows(f, a, b, c, columns, sums)
+            return
+        low, high = ("%low", "%high") if self.cut == "sum" else (0, self.depth)
+        if self.cut != "sum":
+            self._rows(f, None, b, c, columns, [])
+        with f.loop(low, high, self.block) as loop:
+            length = f.smaller(f.op(f"sub nsw i64 {high}, {loop.index}"), self.block)
+            first, second = (f.address(x, f.mul(loop.index, s), self.size) for x, s in ((a, k[0].a), (b, k[0].b)))
+            self._rows(f, first, second, c, columns, [Sum(length, k[0].a, k[0].b), *sums[1:]], add=True)
+
+    def _rows(
+        self,
+        f: Function,
+        a: str | None,
+        b: str,
+        c: str,
+        columns: Sequence[Columns],
+        sums: Sequence[Sum],
+        add: bool = False,
+    ) -> None:
+        """All rows of a panel: products, added to what is there if `add`; zeros if there is no `a`."""
+
+        def tile(first: Offset, count: int) -> None:
+            at = f.address(c, f.mul(first, self.row.c), self.size)
+            rows = [i * self.row.c for i in range(count)]
+            if add:
+                values = load(f, self.dtype, at, rows, columns)
+            elif self.p.k or a is None:
+                values = zeros(count, columns, self.dtype)
+            else:  # a product of two numbers may be -0.0
+                values = [v.lanes.const(-0.0, self.dtype) for _ in rows for v in columns]
+            if a is not None:
+                where = f.address(a, f.mul(first, self.row.a), self.size)
+                from_ = [i * self.row.a for i in range(count)]
+                values = contract(f, self.dtype, where, from_, b, columns, sums, values)
+            store(f, self.dtype, at, rows, columns, values)
+
+        blocks(f, self.row.extent, self.rows, tile, self.cut == "rows")
+
+
+def _tile(rows: int, columns: int, lanes: int, vector_bytes: int, width: int) -> tuple[int, int]:
+    """The (vectors, rows) of the tile that takes fewest cycles, as far as they can be told."""
+    most, zmm = accumulators(vector_bytes), vector_bytes / 64
+    all_vectors = -(-columns // lanes)
+
+    def cycles(r: int, v: int) -> float:
+        """Of one step of a tile: products, as latency allows, and loads."""
+        return max(r * v * zmm, 4, v * zmm + r / 2) + 0.25 * v * zmm + 0.5
+
+    def parts(count: int, size: int) -> list[tuple[int, int]]:
+        return [(n, k) for n, k in ((size, count // size), (count % size, 1)) if n and k]
+
+    best, choice = math.inf, (1, 1)
+    for v in [width // lanes] if width else range(1, min(all_vectors, most) + 1):
+        for r in range(1, min(rows, most // v) + 1):
+            kinds = [(x, y) for x in parts(rows, r) for y in parts(all_vectors, v)]
+            time = sum([nr * nv * cycles(xr, xv) for (xr, nr), (xv, nv) in kinds]) * (1 + 0.03 * len(kinds))
+            if time < best:
+                best, choice = time, (v, r)
+    return choice
+
+
+class Pack(Stage):
+    """rhs in panels: (batch and outer axes of n, panels, contracted axes, columns of a panel), columns contiguous."""
+
+    def __init__(self, e: Eqn, p: Product, vector_bytes: int):
+        self.eqns = [e]
+        self.dtype = p.c.aval.dtype
+        self.size = self.dtype.itemsize
+        lanes = vector_bytes // self.size
+        column = p.n[-1]
+        row = max([x.extent for x in p.m], default=1)
+        self.width = _tile(row, column.extent, lanes, vector_bytes, 0)[0] * lanes
+        self.panels = -(-column.extent // self.width)
+        k = sorted(p.k, key=lambda x: -x.a)
+        depth = math.prod([x.extent for x in k])
+        panel = depth * self.width
+        outer = [*p.batch, *p.n[:-1]]
+        shape = (*[x.extent for x in outer], self.panels, depth, self.width)
+        self.packed = Var(ShapedArray(shape, self.dtype))
+        steps = _steps([x.extent for x in k])
+        # in these axes, b is the step in rhs and c that in the panels
+        self.outer = [Axis(x.extent, 0, x.b, s) for x, s in zip(outer, _steps(shape))]
+        self.k = _merged([Axis(x.extent, 0, x.b, s * self.width) for x, s in zip(k, steps)])
+        self.column, self.panel = column, panel
+        packed_k = _merged([Axis(x.extent, x.a, s * self.width, 0) for x, s in zip(k, steps)])
+        moved = [Axis(x.extent, x.a, y.c, x.c) for x, y in zip(outer, self.outer)]
+        batch, n = moved[: len(p.batch)], moved[len(p.batch) :]
+        self.product = Product(p.a, self.packed, p.c, batch, p.m, [*n, Axis(column.extent, 0, 1, column.c)], packed_k)
+        inner = next((x for x in self.k if x.b == 1), None)
+        self.inner = inner or Axis(1, 0, 1, 0)
+        self.k = [x for x in self.k if x is not inner]
+        self.side = min(lanes, 1 << (self.inner.extent.bit_length() - 1))
+        self.loaded, self.stored = [p.b], [self.packed]
+        self.shared = bool(p.batch)
+        self.extent = p.batch[0].extent if p.batch else self.panels
+        self.chunk = _part(p.b.aval.nbytes / 10, self.extent, 1)
+        if p.batch:
+            self.aligned = frozenset([self.packed, *([p.b] if _is_leading(p.b, self.extent, self.outer[0].b) else [])])
+
+    def write(self, name: str) -> Function:
+        f = self.begin(name)
+        n, side, size = self.column, self.side, self.size
+        lanes = Lanes(f, side)
+        with _loops(f, self.outer, self.shared) as (_, b, c):
+            source, target = (
+                f.address(self.pointer[self.loaded[0]], b, size),
+                f.address(self.pointer[self.packed], c, size),
+            )
+            low, high = (0, self.panels) if self.shared else ("%low", "%high")
+            with f.loop(low, high, 1) as panels:
+                target = f.address(target, f.mul(panels.index, self.panel), size)
+                with f.loop(0, self.width, side) as block:
+                    column = f.add(f.mul(panels.index, self.width), block.index)
+                    # columns beyond the last, which nobody reads, repeat it
+                    places = [f.smaller(f.add(column, i), n.extent - 1) for i in range(side)]
+                    rows = [f.address(source, f.mul(place, n.b), size) for place in places]
+                    target = f.address(target, block.index, size)
+                    with _loops(f, self.k) as (_, b, c), f.loop(0, self.inner.extent, side) as loop:
+                        first = f.smaller(loop.index, self.inner.extent - side)  # the last block overlaps
+                        at = f.add(b, first)
+                        values = [lanes.load(f.address(r, at, size), self.dtype) for r in rows]
+                        to = f.add(c, f.mul(first, self.inner.c))
+                        for i, x in enumerate(transposed(f, self.dtype, values)):
+                            lanes.store(x, f.address(target, f.add(to, i * self.inner.c), size), self.dtype)
+        f.do("ret void")
+        return f
+
+
+class Dot(_Kernel):
+    """A product along the contracted axis, contiguous in both operands: several columns at once, whose sums are stored as a vector."""
+
+    def __init__(self, e: Eqn, p: Product, vector_bytes: int):
+        super().__init__(e, p, vector_bytes)
+        self.inner = p.k[-1]
+        n = self.inner.extent
+        self.lanes = min(self.lanes, 1 << (n - 1).bit_length())
+        self.column = p.n[-1] if p.n else Axis(1, 0, 0, 0)
+        self.columns = min(self.lanes, 1 << (self.column.extent.bit_length() - 1))
+        self.unroll = self._unroll(self.columns)
+        self.outer = [*p.batch, *p.n[:-1]]
+        candidates = [("outer", p.batch[0], 1)] if p.batch else []
+        candidates.append(("columns", self.column, self.columns))
+        if not p.batch and len(p.k) == 1 and p.sizes[1] * p.sizes[2] <= 64:
+            step = self.lanes * math.lcm(*[self._unroll(c) for c in (self.columns, 1)])
+            candidates.append(("sum", self.inner, step))
+        self._cut(candidates)
+
+    def _unroll(self, columns: int) -> int:
+        """Vectors along the contracted axis at once: enough additions must be under way."""
+        return max(1, min(8 // columns, self.inner.extent // self.lanes))
+
+    def write(self, name: str) -> Function:
+        f = self.begin(name)
+        pointers = [self.pointer[v] for v in (self.p.a, self.p.b, self.p.c)]
+        with _loops(f, self.outer, self.cut == "outer") as offsets:
+            a, b, c = (f.address(x, o, self.size) for x, o in zip(pointers, offsets))
+
+            def columns(first: Offset, count: int) -> None:
+                at = [f.address(x, f.mul(first, s), self.size) for x, s in ((b, self.column.b), (c, self.column.c))]
+                if count == self.columns:
+                    self._rows(f, a, *at, count)
+                    return
+                with f.loop(0, count, 1) as loop:
+                    steps = (self.column.b, self.column.c)
+                    self._rows(f, a, *[f.address(x, f.mul(loop.index, s), self.size) for x, s in zip(at, steps)], 1)
+
+            blocks(f, self.column.extent, self.columns, columns, self.cut == "columns")
+        f.do("ret void")
+        return f
+
+    def _rows(self, f: Function, a: str, b: str, c: str, count: int) -> None:
+        with _loops(f, self.p.m) as (at, _, to):
+            self._sum(f, f.address(a, at, self.size), b, f.address(c, to, self.size), count)
+
+    def _sum(self, f: Function, a: str, b: str, c: str, count: int) -> None:
+        """The sums of one row of lhs with `count` columns."""
+        lanes, n, dtype = self.lanes, self.inner.extent, self.dtype
+        unroll = self._unroll(count)
+        step = unroll * lanes
+        main, full = n // step * step, n // lanes * lanes
+        v = Lanes(f, lanes)
+        types, none = [v.type(dtype)] * (unroll * count), [v.const(0, dtype)] * (unroll * count)
+
+        def products(v: Lanes, a: str, b: str, at: Offset, values: Sequence[str]) -> list[str]:
+            x = v.load(f.address(a, at, self.size), dtype)
+            return [
+                v.fma(x, v.load(f.address(b, f.add(at, i * self.column.b), self.size), dtype), values[i], dtype)
+                for i in range(count)
+            ]
+
+        def whole(a: str, b: str, low: Offset, high: Offset, values: list[str]) -> list[str]:
+            with f.loop(low, high, step, list(zip(types, values))) as loop:
+                loop.next = [
+                    x
+                    for u in range(unroll)
+                    for x in products(v, a, b, f.add(loop.index, u * lanes), loop.values[u * count : (u + 1) * count])
+                ]
+            return loop.results
+
+        def rest(a: str, b: str, values: list[str]) -> list[str]:
+            first, others = values[:count], values[count:]
+            if full > main:
+                with f.loop(main, full, lanes, list(zip(types, first))) as loop:
+                    loop.next = products(v, a, b, loop.index, loop.values)
+                first = loop.results
+            if n > full:
+                bits = ", ".join(f"i1 {'true' if i < n - full else 'false'}" for i in range(lanes))
+                first = products(Lanes(f, lanes, f"<{bits}>"), a, b, full, first)
+            return [*first, *others]
+
+        def nest(depth: int, a: str, b: str, values: list[str]) -> list[str]:
+            if depth == len(self.p.k) - 1:
+                return rest(a, b, whole(a, b, 0, main, values) if main else values)
+            x = self.p.k[depth]
+            with f.loop(0, x.extent, 1, list(zip(types, values))) as loop:
+                inner = (f.address(q, f.mul(loop.index, s), self.size) for q, s in ((a, x.a), (b, x.b)))
+                loop.next = nest(depth + 1, *inner, loop.values)
+            return loop.results
+
+        def finish(values: list[str], add: bool) -> None:
+            parts = [values[u * count : (u + 1) * count] for u in range(unroll)]
+            while len(parts) > 1:
+                half = -(-len(parts) // 2)
+                added = [[v.binary("fadd", x, y, dtype) for x, y in zip(p, q)] for p, q in zip(parts, parts[half:])]
+                parts = [*added, *parts[len(added) : half]]
+            total, out = lane_sums(f, dtype, lanes, parts[0]), Lanes(f, count)
+            out.store(out.binary("fadd", total, out.load(c, dtype), dtype) if add else total, c, dtype)
+
+        if self.cut != "sum":
+            finish(nest(0, a, b, none), add=False)
+            return
+        end = f.smaller("%high", main)
+        with f.when(f.op(f"icmp slt i64 %low, {end}")):
+            finish(whole(a, b, "%low", end, none), add=True)
+        if n > main:
+            with f.when(f.op(f"icmp eq i64 %high, {n}")):
+                finish(rest(a, b, none), add=True)
