@@ -40,6 +40,7 @@ _PART = 40_000  # estimated nanoseconds of a part
 _RATE = 50.0  # multiplications of float32 in a nanosecond
 _BANDWIDTH = 15.0  # bytes in a nanosecond
 _PANEL = 64 * 1024  # bytes of rhs that a block of the contracted axis holds for a tile's columns
+_CACHE = 512 * 1024  # bytes of rhs that stay in a core's cache
 _LONG = 2  # a contracted axis that is longer than so many blocks is blocked
 _FEW_ROWS = 8  # up to so many rows of lhs, transposing rhs costs more than the product
 
@@ -128,7 +129,7 @@ def lower(e: Eqn, vector_bytes: int) -> list[Stage] | None:
     _, rows, _, depth = p.sizes
     if rows <= _FEW_ROWS and p.k and p.k[-1].a == p.k[-1].b == 1 and not (p.n and p.n[-1].b == 1):
         return [Dot(e, p, vector_bytes)]
-    if p.n and p.n[-1].b != 1:
+    if p.n and (p.n[-1].b != 1 or _is_scattered(p, vector_bytes)):
         pack = Pack(e, p, vector_bytes)
         return [pack, Tile(e, pack.product, vector_bytes, pack.width)]
     return [Tile(e, p, vector_bytes)]
@@ -146,12 +147,12 @@ def _loops(f: Function, axes: Sequence[Axis], shared: bool = False) -> Iterator[
         yield offsets
 
 
-def _part(nanoseconds: float, extent: int, step: int) -> int:
-    """How long a part of an axis is, a multiple of `step`; all of it if the work does not pay for threads."""
+def _part(nanoseconds: float, extent: int, step: int, least: int = 1) -> int:
+    """How long a part of an axis is, a multiple of `step`, and of `least` or more; all of it if the work does not pay for threads."""
     if nanoseconds < _WORTH_CUTTING:
         return extent
     parts = min(64, max(2, round(nanoseconds / _PART)))
-    return min(extent, -(-extent // (parts * step)) * step)
+    return min(extent, -(-max(least, -(-extent // parts)) // step) * step)
 
 
 class _Kernel(Stage):
@@ -167,14 +168,15 @@ class _Kernel(Stage):
         self.loaded = list(dict.fromkeys([p.a, p.b]))
         self.stored = [p.c]
 
-    def _cut(self, candidates: Sequence[tuple[str, Axis, int]]) -> None:
-        """Choose what to cut of (name, axis, block): the first that gives enough parts, else the one that gives most."""
+    def _cut(self, candidates: Sequence[tuple[str, Axis, int, int]]) -> None:
+        """Choose what to cut of (name, axis, block, least part): the first that gives enough parts, else the one that gives most."""
         ns = self.p.nanoseconds
         wanted = min(8, ns / _PART) / 2
-        parts = [-(-x.extent // _part(ns, x.extent, step)) for _, x, step in candidates]
+        chunks = [_part(ns, x.extent, step, least) for _, x, step, least in candidates]
+        parts = [-(-x.extent // chunk) for (_, x, _, _), chunk in zip(candidates, chunks)]
         best = next((i for i, n in enumerate(parts) if n >= wanted), max(range(len(parts)), key=parts.__getitem__))
-        name, axis, step = candidates[best]
-        self.extent, self.chunk = axis.extent, _part(ns, axis.extent, step)
+        name, axis, *_ = candidates[best]
+        self.extent, self.chunk = axis.extent, chunks[best]
         self.cut = name if self.chunk < self.extent else ""
         if name == "sum":
             self.accumulated = frozenset(self.stored if self.cut else [])
@@ -197,29 +199,30 @@ class Tile(_Kernel):
 
     def __init__(self, e: Eqn, p: Product, vector_bytes: int, width: int = 0):
         super().__init__(e, p, vector_bytes)
-        none = Axis(1, 0, 1, 1)
-        at = max(range(len(p.m)), key=lambda i: p.m[i].extent, default=0)
-        self.row = p.m[at] if p.m else none
-        self.column = p.n[-1] if p.n else none
-        self.outer = [*p.batch, *p.m[:at], *p.m[at + 1 :], *p.n[:-1]]
-        vectors, self.rows = _tile(self.row.extent, self.column.extent, self.lanes, vector_bytes, width)
+        self.row = _row(p)
+        self.column = p.n[-1] if p.n else _NONE
+        others = [x for x in p.m if x is not self.row]
+        self.outer = [*p.batch, *others, *p.n[:-1]]
+        vectors, self.rows = _tile(p, vector_bytes, width)
         self.width = vectors * self.lanes
         self.packed = width > 0
         self.block = self.depth = p.k[0].extent if p.k else 1
         inner = math.prod([x.extent for x in p.k[1:]])
         most = max(1, _PANEL // (self.width * self.size * inner))
-        if self.depth > _LONG * most:
+        if self.depth > _LONG * most and self.row.extent > self.rows:
             self.block = -(-self.depth // -(-self.depth // most))
         _, m, n, _ = p.sizes
+        # every part of the rows reads all of rhs: enough of them to hide that, if it is not in the cache
+        least = 32 if p.sizes[2] * p.sizes[3] * self.size > _CACHE else 1
         candidates = []
         if p.batch:
-            candidates.append(("outer", p.batch[0], 1))
-        elif at > 0:
-            candidates.append(("outer", p.m[0], 1))
-        candidates.append(("rows", self.row, self.rows))
-        candidates.append(("columns", self.column, self.width))
+            candidates.append(("outer", p.batch[0], 1, 1))
+        elif others and p.m[0] is not self.row:
+            candidates.append(("outer", p.m[0], 1, 1))
+        candidates.append(("rows", self.row, self.rows, least))
+        candidates.append(("columns", self.column, self.width, 1))
         if p.k and m * n <= 4096 and not p.batch:
-            candidates.append(("sum", p.k[0], max(1, 64 // inner)))
+            candidates.append(("sum", p.k[0], max(1, 64 // inner), 1))
         self._cut(candidates)
 
     def write(self, name: str) -> Function:
@@ -286,21 +289,43 @@ class Tile(_Kernel):
         blocks(f, self.row.extent, self.rows, tile, self.cut == "rows")
 
 
-def _tile(rows: int, columns: int, lanes: int, vector_bytes: int, width: int) -> tuple[int, int]:
-    """The (vectors, rows) of the tile that takes fewest cycles, as far as they can be told."""
+_NONE = Axis(1, 0, 1, 1)
+
+
+def _is_scattered(p: Product, vector_bytes: int) -> bool:
+    """True if rhs is large, its rows lie so that they share places in the cache, and it is read often enough to be copied."""
+    size = p.c.aval.dtype.itemsize
+    steps = [x.b * size % 4096 for x in p.k if x.extent > 64]
+    fits = p.n[-1].extent * size % vector_bytes == 0
+    return fits and p.sizes[1] >= 128 and p.b.aval.nbytes > 2 * _CACHE and 0 in steps
+
+
+def _row(p: Product) -> Axis:
+    """The axis of lhs along which tiles have their rows: the longest."""
+    return max(p.m, key=lambda x: x.extent, default=_NONE)
+
+
+def _tile(p: Product, vector_bytes: int, width: int = 0) -> tuple[int, int]:
+    """The (vectors, rows) of the tile that takes fewest cycles, as far as they can be told; `width` columns if given."""
+    row, column = _row(p), p.n[-1] if p.n else _NONE
+    rows, columns = row.extent, column.extent
+    lanes = vector_bytes // p.c.aval.dtype.itemsize
     most, zmm = accumulators(vector_bytes), vector_bytes / 64
+    # rows that lie a multiple of this apart share few places in the cache
+    most_rows = 8 if row.a * p.c.aval.dtype.itemsize % 2048 == 0 else most
     all_vectors = -(-columns // lanes)
 
     def cycles(r: int, v: int) -> float:
-        """Of one step of a tile: products, as latency allows, and loads."""
-        return max(r * v * zmm, 4, v * zmm + r / 2) + 0.25 * v * zmm + 0.5
+        """Of one step of a tile: products, as latency allows, and loads; what few or many vectors or many rows cost beyond is measured."""
+        bound = max(r * v * zmm, 4, v * zmm + r / 2)
+        return bound + 0.1 * v * zmm + 1.5 / v + 0.2 * max(0, v - 4) + 0.1 * max(0, r - 8)
 
     def parts(count: int, size: int) -> list[tuple[int, int]]:
         return [(n, k) for n, k in ((size, count // size), (count % size, 1)) if n and k]
 
     best, choice = math.inf, (1, 1)
     for v in [width // lanes] if width else range(1, min(all_vectors, most) + 1):
-        for r in range(1, min(rows, most // v) + 1):
+        for r in range(1, min(rows, most // v, most_rows) + 1):
             kinds = [(x, y) for x in parts(rows, r) for y in parts(all_vectors, v)]
             time = sum([nr * nv * cycles(xr, xv) for (xr, nr), (xv, nv) in kinds]) * (1 + 0.03 * len(kinds))
             if time < best:
@@ -315,10 +340,9 @@ class Pack(Stage):
         self.eqns = [e]
         self.dtype = p.c.aval.dtype
         self.size = self.dtype.itemsize
-        lanes = vector_bytes // self.size
+        self.lanes = lanes = vector_bytes // self.size
         column = p.n[-1]
-        row = max([x.extent for x in p.m], default=1)
-        self.width = _tile(row, column.extent, lanes, vector_bytes, 0)[0] * lanes
+        self.width = _tile(p, vector_bytes)[0] * lanes
         self.panels = -(-column.extent // self.width)
         k = sorted(p.k, key=lambda x: -x.a)
         depth = math.prod([x.extent for x in k])
@@ -335,7 +359,7 @@ class Pack(Stage):
         moved = [Axis(x.extent, x.a, y.c, x.c) for x, y in zip(outer, self.outer)]
         batch, n = moved[: len(p.batch)], moved[len(p.batch) :]
         self.product = Product(p.a, self.packed, p.c, batch, p.m, [*n, Axis(column.extent, 0, 1, column.c)], packed_k)
-        inner = next((x for x in self.k if x.b == 1), None)
+        inner = next((x for x in self.k if x.b == 1 and column.b != 1), None)
         self.inner = inner or Axis(1, 0, 1, 0)
         self.k = [x for x in self.k if x is not inner]
         self.side = min(lanes, 1 << (self.inner.extent.bit_length() - 1))
@@ -348,8 +372,7 @@ class Pack(Stage):
 
     def write(self, name: str) -> Function:
         f = self.begin(name)
-        n, side, size = self.column, self.side, self.size
-        lanes = Lanes(f, side)
+        n, size = self.column, self.size
         with _loops(f, self.outer, self.shared) as (_, b, c):
             source, target = (
                 f.address(self.pointer[self.loaded[0]], b, size),
@@ -358,21 +381,38 @@ class Pack(Stage):
             low, high = (0, self.panels) if self.shared else ("%low", "%high")
             with f.loop(low, high, 1) as panels:
                 target = f.address(target, f.mul(panels.index, self.panel), size)
-                with f.loop(0, self.width, side) as block:
-                    column = f.add(f.mul(panels.index, self.width), block.index)
-                    # columns beyond the last, which nobody reads, repeat it
-                    places = [f.smaller(f.add(column, i), n.extent - 1) for i in range(side)]
-                    rows = [f.address(source, f.mul(place, n.b), size) for place in places]
-                    target = f.address(target, block.index, size)
-                    with _loops(f, self.k) as (_, b, c), f.loop(0, self.inner.extent, side) as loop:
-                        first = f.smaller(loop.index, self.inner.extent - side)  # the last block overlaps
-                        at = f.add(b, first)
-                        values = [lanes.load(f.address(r, at, size), self.dtype) for r in rows]
-                        to = f.add(c, f.mul(first, self.inner.c))
-                        for i, x in enumerate(transposed(f, self.dtype, values)):
-                            lanes.store(x, f.address(target, f.add(to, i * self.inner.c), size), self.dtype)
+                column = f.mul(panels.index, self.width)
+                if n.b == 1:
+                    self._copy(f, source, target, column)
+                else:
+                    self._transpose(f, source, target, column)
         f.do("ret void")
         return f
+
+    def _copy(self, f: Function, source: str, target: str, column: Offset) -> None:
+        """A panel of columns that are contiguous in rhs; vectors beyond the last repeat it, nobody reads them."""
+        v, size = Lanes(f, self.lanes), self.size
+        firsts = range(0, self.width, self.lanes)
+        places = [f.smaller(f.add(column, i), self.column.extent - self.lanes) for i in firsts]
+        columns = [f.address(source, place, size) for place in places]
+        with _loops(f, self.k) as (_, b, c):
+            for first, x in zip(firsts, columns):
+                v.store(v.load(f.address(x, b, size), self.dtype), f.address(target, f.add(c, first), size), self.dtype)
+
+    def _transpose(self, f: Function, source: str, target: str, column: Offset) -> None:
+        """A panel by square blocks; columns beyond the last repeat it."""
+        v, n, side, size = Lanes(f, self.side), self.column, self.side, self.size
+        with f.loop(0, self.width, side) as block:
+            at = f.add(column, block.index)
+            places = [f.smaller(f.add(at, i), n.extent - 1) for i in range(side)]
+            rows = [f.address(source, f.mul(place, n.b), size) for place in places]
+            target = f.address(target, block.index, size)
+            with _loops(f, self.k) as (_, b, c), f.loop(0, self.inner.extent, side) as loop:
+                first = f.smaller(loop.index, self.inner.extent - side)  # the last block overlaps the one before
+                values = [v.load(f.address(r, f.add(b, first), size), self.dtype) for r in rows]
+                to = f.add(c, f.mul(first, self.inner.c))
+                for i, x in enumerate(transposed(f, self.dtype, values)):
+                    v.store(x, f.address(target, f.add(to, i * self.inner.c), size), self.dtype)
 
 
 class Dot(_Kernel):
@@ -387,11 +427,11 @@ class Dot(_Kernel):
         self.columns = min(self.lanes, 1 << (self.column.extent.bit_length() - 1))
         self.unroll = self._unroll(self.columns)
         self.outer = [*p.batch, *p.n[:-1]]
-        candidates = [("outer", p.batch[0], 1)] if p.batch else []
-        candidates.append(("columns", self.column, self.columns))
+        candidates = [("outer", p.batch[0], 1, 1)] if p.batch else []
+        candidates.append(("columns", self.column, self.columns, 1))
         if not p.batch and len(p.k) == 1 and p.sizes[1] * p.sizes[2] <= 64:
             step = self.lanes * math.lcm(*[self._unroll(c) for c in (self.columns, 1)])
-            candidates.append(("sum", self.inner, step))
+            candidates.append(("sum", self.inner, step, 1))
         self._cut(candidates)
 
     def _unroll(self, columns: int) -> int:
