@@ -41,6 +41,7 @@ _RATE = 50.0  # multiplications of float32 in a nanosecond
 _BANDWIDTH = 15.0  # bytes in a nanosecond
 _PANEL = 64 * 1024  # bytes of rhs that a block of the contracted axis holds for a tile's columns
 _CACHE = 512 * 1024  # bytes of rhs that stay in a core's cache
+_FEW = 16  # of the contracted axis at once where rhs is read once
 _LONG = 2  # a contracted axis that is longer than so many blocks is blocked
 _FEW_ROWS = 8  # up to so many rows of lhs, transposing rhs costs more than the product
 
@@ -209,7 +210,11 @@ class Tile(_Kernel):
         self.block = self.depth = p.k[0].extent if p.k else 1
         inner = math.prod([x.extent for x in p.k[1:]])
         most = max(1, _PANEL // (self.width * self.size * inner))
-        if self.depth > _LONG * most and self.row.extent > self.rows:
+        if self.row.extent <= self.rows:
+            # each element of rhs is read once: in the order of memory
+            if self.column.extent > self.width and not self.packed and p.b.aval.nbytes > _CACHE // 2:
+                self.block = min(self.depth, _FEW)
+        elif self.depth > _LONG * most:
             self.block = -(-self.depth // -(-self.depth // most))
         _, m, n, _ = p.sizes
         # every part of the rows reads all of rhs: enough of them to hide that, if it is not in the cache
@@ -231,11 +236,27 @@ class Tile(_Kernel):
         with _loops(f, self.outer, self.cut == "outer") as offsets:
             a, b, c = (f.address(x, o, self.size) for x, o in zip((a, b, c), offsets))
 
-            def panel(first: Offset, count: int) -> None:
-                step = self.panel if self.packed else 1
-                self._panel(f, a, f.address(b, f.mul(first, step), self.size), f.address(c, first, self.size), count)
+            def panels(a: str | None, b: str, sums: Sequence[Sum], add: bool = False) -> None:
+                def panel(first: Offset, count: int) -> None:
+                    at = f.address(b, f.mul(first, self.panel if self.packed else 1), self.size)
+                    self._rows(f, a, at, f.address(c, first, self.size), columns_of(f, count, self.lanes), sums, add)
 
-            blocks(f, self.column.extent, self.width, panel, self.cut == "columns")
+                blocks(f, self.column.extent, self.width, panel, self.cut == "columns")
+
+            k = self.p.k
+            sums = [Sum(x.extent, x.a, x.b) for x in k]
+            if self.cut != "sum" and self.block == self.depth:
+                panels(a, b, sums)
+            else:
+                low, high = ("%low", "%high") if self.cut == "sum" else (0, self.depth)
+                if self.cut != "sum":
+                    panels(None, b, [])
+                with f.loop(low, high, self.block) as loop:
+                    length = f.smaller(f.op(f"sub nsw i64 {high}, {loop.index}"), self.block)
+                    first, second = (
+                        f.address(x, f.mul(loop.index, s), self.size) for x, s in ((a, k[0].a), (b, k[0].b))
+                    )
+                    panels(first, second, [Sum(length, k[0].a, k[0].b), *sums[1:]], add=True)
         f.do("ret void")
         return f
 
@@ -243,21 +264,6 @@ class Tile(_Kernel):
     def panel(self) -> int:
         """How far a packed panel advances with a column: panels are as long as the contracted axes."""
         return self.p.sizes[3]
-
-    def _panel(self, f: Function, a: str, b: str, c: str, count: int) -> None:
-        columns = columns_of(f, count, self.lanes)
-        k = self.p.k
-        sums = [Sum(x.extent, x.a, x.b) for x in k]
-        if self.cut != "sum" and self.block == self.depth:
-            self._rows(f, a, b, c, columns, sums)
-            return
-        low, high = ("%low", "%high") if self.cut == "sum" else (0, self.depth)
-        if self.cut != "sum":
-            self._rows(f, None, b, c, columns, [])
-        with f.loop(low, high, self.block) as loop:
-            length = f.smaller(f.op(f"sub nsw i64 {high}, {loop.index}"), self.block)
-            first, second = (f.address(x, f.mul(loop.index, s), self.size) for x, s in ((a, k[0].a), (b, k[0].b)))
-            self._rows(f, first, second, c, columns, [Sum(length, k[0].a, k[0].b), *sums[1:]], add=True)
 
     def _rows(
         self,
@@ -362,7 +368,7 @@ class Pack(Stage):
         inner = next((x for x in self.k if x.b == 1 and column.b != 1), None)
         self.inner = inner or Axis(1, 0, 1, 0)
         self.k = [x for x in self.k if x is not inner]
-        self.side = min(lanes, 1 << (self.inner.extent.bit_length() - 1))
+        self.side = min(lanes, 8, 1 << (self.inner.extent.bit_length() - 1))
         self.loaded, self.stored = [p.b], [self.packed]
         self.shared = bool(p.batch)
         self.extent = p.batch[0].extent if p.batch else self.panels
