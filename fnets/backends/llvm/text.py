@@ -210,6 +210,13 @@ class Lanes:
     def of(self, count: int) -> Lanes:
         return Lanes(self.function, count)
 
+    def first(self, count: int) -> Lanes:
+        """As many lanes, of which loads and stores touch the first `count`."""
+        if count >= self.count:
+            return self.of(self.count)
+        bits = ", ".join(f"i1 {'true' if i < count else 'false'}" for i in range(self.count))
+        return Lanes(self.function, self.count, f"<{bits}>")
+
     def type(self, dtype: np.dtype) -> str:
         return vector_type(_TYPES[dtype], self.count)
 
@@ -224,6 +231,12 @@ class Lanes:
         t = self.type(dtype)
         first = self.op(f"insertelement {t} poison, {_TYPES[dtype]} {x}, i32 0")
         return self.op(f"shufflevector {t} {first}, {t} poison, <{self.count} x i32> zeroinitializer")
+
+    def shuffle(self, a: str, b: str, picks: Sequence[int], dtype: np.dtype) -> str:
+        """The lanes `picks` of `a` and `b` side by side; a negative one may be anything."""
+        t = self.type(dtype)
+        lanes = ", ".join(f"i32 {'poison' if i < 0 else i}" for i in picks)
+        return self.op(f"shufflevector {t} {a}, {t} {b}, <{len(picks)} x i32> <{lanes}>")
 
     def intrinsic(self, name: str, dtype: np.dtype, *operands: str) -> str:
         t = self.type(dtype)
@@ -266,6 +279,11 @@ class Lanes:
             x = self.op(f"zext {self.type(dtype)} {x} to {t}")
         if self.mask is None:
             self.function.do(f"store {t} {x}, ptr {pointer}, align {align}")
+        elif self.mask.count("true") == 1 and self.mask.startswith("<i1 true"):
+            # a masked store of one lane is miscompiled after a `trunc`: it writes the bytes that were taken off, too
+            self.function.do(
+                f"store {element} {self.op(f'extractelement {t} {x}, i32 0')}, ptr {pointer}, align {align}"
+            )
         else:
             name = f"llvm.masked.store.v{self.count}{_suffix(element)}.p0"
             masks = vector_type("i1", self.count)

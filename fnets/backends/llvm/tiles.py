@@ -42,9 +42,7 @@ def columns_of(f: Function, count: int, width: int) -> list[Columns]:
     done = len(out) * width
     if done < count:
         rest = count - done
-        lanes = 1 << (rest - 1).bit_length()
-        bits = ", ".join(f"i1 {'true' if i < rest else 'false'}" for i in range(lanes))
-        out.append(Columns(done, Lanes(f, lanes, None if lanes == rest else f"<{bits}>")))
+        out.append(Columns(done, Lanes(f, 1 << (rest - 1).bit_length()).first(rest)))
     return out
 
 
