@@ -15,6 +15,21 @@ from fnets.backends.llvm.text import Function
 from fnets.core.ir import Eqn, Var
 
 _FLOPS, _BYTES = 60, 10  # of one thread in a nanosecond
+_WORTH_THREADS = 100_000  # estimated nanoseconds from which threads share a stage
+_PART = 40_000  # estimated nanoseconds of a part
+_PARTS = 64  # at most
+
+
+def part_length(extent: int, nanoseconds: float, multiple: int = 1) -> int:
+    """How much of an extent makes a part, for an estimate of what the whole of it takes on one thread.
+
+    >>> part_length(64, 50e3), part_length(64, 400e3), part_length(64, 400e3, 16)
+    (64, 7, 16)
+    """
+    if nanoseconds < _WORTH_THREADS:
+        return extent
+    part = -(-extent // min(_PARTS, max(2, round(nanoseconds / _PART))))
+    return min(extent, -(-part // multiple) * multiple)
 
 
 class Stage:
