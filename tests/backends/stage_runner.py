@@ -29,8 +29,12 @@ def aligned(shape: Sequence[int], dtype: np.dtype) -> np.ndarray:
     return raw[start : start + n].view(dtype).reshape(shape)
 
 
-def prepare(stage: Stage) -> Callable[..., list[np.ndarray]]:
-    """A function of the operands' arrays (in the order of `stage.loaded`, contiguous) that returns those of `stage.stored`."""
+def prepare(stage: Stage, parts: int = 3) -> Callable[..., list[np.ndarray]]:
+    """A function of the operands' arrays (in the order of `stage.loaded`, contiguous) that returns those of `stage.stored`.
+
+    The stage is cut into so many parts, as far as it can be.
+    """
+    stage.chunk = min(stage.extent, -(-stage.extent // (parts * stage.blocking)) * stage.blocking)
     loaded = Loaded(object_code(module([stage.write("stage")])))
     count = len(stage.buffers)
     kernel = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * (count + 1), ctypes.c_long, ctypes.c_long)(

@@ -47,7 +47,7 @@ def equations(x, w, dtype="float32", **kw) -> list[Eqn]:
 
 def run(stages, *arrays):
     """Run stages one after the other; the last one's result."""
-    values = dict(zip([v for v in stages[-1].eqns[0].invars], arrays, strict=True))
+    values = dict(zip(list(stages[-1].eqns[0].invars), arrays, strict=True))
     for s in stages:
         assert s.chunk <= s.extent and -(-s.extent // s.chunk) <= 64
         for v in s.aligned:

@@ -54,14 +54,16 @@ class Chain:
 
     def settle(self, part: float, worth: float) -> None:
         """Choose the parts."""
+        if len(self.stages) == 1:  # its last part may be shorter than its blocking
+            self.extent = self.stages[0].extent
+        unit = math.lcm(*[s.blocking // math.gcd(s.blocking, s.extent // self.extent) for s in self.stages])
         total = sum([s.nanoseconds for s in self.stages])
         self.chunk = self.extent
         if self.extent > 1 and total >= worth:
             parts = min(self.extent, MOST_PARTS, max(2, round(total / part)))
-            for s in self.stages:
-                for v in s.accumulated:  # each part's copy is cleared, filled and read once more
-                    parts = min(parts, _FEW if v.aval.nbytes > _SMALL else parts)
-            self.chunk = -(-self.extent // parts)
+            if any([v.aval.nbytes > _SMALL for s in self.stages for v in s.accumulated]):
+                parts = min(parts, _FEW)  # each part's copy is cleared, filled and read once more
+            self.chunk = min(self.extent, -(-self.extent // (parts * unit)) * unit)
         for s in self.stages:
             s.chunk = self.chunk * (s.extent // self.extent)
 

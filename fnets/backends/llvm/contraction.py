@@ -25,6 +25,7 @@ from fnets.backends.llvm.tiles import (
     blocks,
     columns_of,
     contract,
+    divisor,
     lane_sums,
     load,
     store,
@@ -35,8 +36,7 @@ from fnets.core.avals import ShapedArray
 from fnets.core.ir import Eqn, Literal, Var
 
 _MOST = 2000**3  # multiplications from which BLAS, which packs both operands, is faster
-_WORTH_CUTTING = 100_000  # estimated nanoseconds from which threads share a product
-_PART = 40_000  # estimated nanoseconds of a part
+_PART = 40_000  # estimated nanoseconds of a part, when there are enough
 _RATE = 50.0  # multiplications of float32 in a nanosecond
 _BANDWIDTH = 15.0  # bytes in a nanosecond
 _PANEL = 64 * 1024  # bytes of rhs that a block of the contracted axis holds for a tile's columns
@@ -148,14 +148,6 @@ def _loops(f: Function, axes: Sequence[Axis], shared: bool = False) -> Iterator[
         yield offsets
 
 
-def _part(nanoseconds: float, extent: int, step: int, least: int = 1) -> int:
-    """How long a part of an axis is, a multiple of `step`, and of `least` or more; all of it if the work does not pay for threads."""
-    if nanoseconds < _WORTH_CUTTING:
-        return extent
-    parts = min(64, max(2, round(nanoseconds / _PART)))
-    return min(extent, -(-max(least, -(-extent // parts)) // step) * step)
-
-
 class _Kernel(Stage):
     """What the kernels have in common: how a product is cut."""
 
@@ -169,21 +161,22 @@ class _Kernel(Stage):
         self.loaded = list(dict.fromkeys([p.a, p.b]))
         self.stored = [p.c]
 
-    def _cut(self, candidates: Sequence[tuple[str, Axis, int, int]]) -> None:
-        """Choose what to cut of (name, axis, block, least part): the first that gives enough parts, else the one that gives most."""
-        ns = self.p.nanoseconds
-        wanted = min(8, ns / _PART) / 2
-        chunks = [_part(ns, x.extent, step, least) for _, x, step, least in candidates]
-        parts = [-(-x.extent // chunk) for (_, x, _, _), chunk in zip(candidates, chunks)]
+    def _cut(self, candidates: Sequence[tuple[str, Axis, int]]) -> None:
+        """Choose what to cut of (name, axis, blocking): the first that gives enough parts, else the one that gives most."""
+        wanted = min(8, self.p.nanoseconds / _PART) / 2
+        parts = [x.extent // blocking for _, x, blocking in candidates]
         best = next((i for i, n in enumerate(parts) if n >= wanted), max(range(len(parts)), key=parts.__getitem__))
-        name, axis, *_ = candidates[best]
-        self.extent, self.chunk = axis.extent, chunks[best]
-        self.cut = name if self.chunk < self.extent else ""
-        if name == "sum":
-            self.accumulated = frozenset(self.stored if self.cut else [])
+        self.cut, axis, self.blocking = candidates[best]
+        self.extent = self.chunk = axis.extent
+        if self._shares("sum"):
+            self.accumulated = frozenset(self.stored)
         else:
             arrays = zip((self.p.a, self.p.b, self.p.c), axis[1:])
             self.aligned = frozenset([v for v, step in arrays if _is_leading(v, axis.extent, step)])
+
+    def _shares(self, name: str) -> bool:
+        """True if it is this that is cut into parts."""
+        return self.cut == name and self.chunk < self.extent
 
 
 def _is_leading(v: Var, extent: int, step: int) -> bool:
@@ -221,19 +214,24 @@ class Tile(_Kernel):
         least = 32 if p.sizes[2] * p.sizes[3] * self.size > _CACHE else 1
         candidates = []
         if p.batch:
-            candidates.append(("outer", p.batch[0], 1, 1))
+            candidates.append(("outer", p.batch[0], 1))
         elif others and p.m[0] is not self.row:
-            candidates.append(("outer", p.m[0], 1, 1))
-        candidates.append(("rows", self.row, self.rows, least))
-        candidates.append(("columns", self.column, self.width, 1))
+            candidates.append(("outer", p.m[0], 1))
+        rows = divisor(self.row.extent, self.rows)
+        if rows < 0.6 * self.rows:
+            rows = self.rows
+        candidates.append(("rows", self.row, -(-least // rows) * rows))
+        candidates.append(("columns", self.column, self.width))
         if p.k and m * n <= 4096 and not p.batch:
-            candidates.append(("sum", p.k[0], max(1, 64 // inner), 1))
+            candidates.append(("sum", p.k[0], max(1, 64 // inner)))
         self._cut(candidates)
 
     def write(self, name: str) -> Function:
         f = self.begin(name)
         a, b, c = (self.pointer[v] for v in (self.p.a, self.p.b, self.p.c))
-        with _loops(f, self.outer, self.cut == "outer") as offsets:
+        if self._shares("rows") and self.extent % self.blocking == 0:
+            self.rows = divisor(math.gcd(self.chunk, self.extent), self.rows)
+        with _loops(f, self.outer, self._shares("outer")) as offsets:
             a, b, c = (f.address(x, o, self.size) for x, o in zip((a, b, c), offsets))
 
             def panels(a: str | None, b: str, sums: Sequence[Sum], add: bool = False) -> None:
@@ -241,15 +239,15 @@ class Tile(_Kernel):
                     at = f.address(b, f.mul(first, self.panel if self.packed else 1), self.size)
                     self._rows(f, a, at, f.address(c, first, self.size), columns_of(f, count, self.lanes), sums, add)
 
-                blocks(f, self.column.extent, self.width, panel, self.cut == "columns")
+                blocks(f, self.column.extent, self.width, panel, self._shares("columns"))
 
             k = self.p.k
             sums = [Sum(x.extent, x.a, x.b) for x in k]
-            if self.cut != "sum" and self.block == self.depth:
+            if not self._shares("sum") and self.block == self.depth:
                 panels(a, b, sums)
             else:
-                low, high = ("%low", "%high") if self.cut == "sum" else (0, self.depth)
-                if self.cut != "sum":
+                low, high = ("%low", "%high") if self._shares("sum") else (0, self.depth)
+                if not self._shares("sum"):
                     panels(None, b, [])
                 with f.loop(low, high, self.block) as loop:
                     length = f.smaller(f.op(f"sub nsw i64 {high}, {loop.index}"), self.block)
@@ -292,7 +290,7 @@ class Tile(_Kernel):
                 values = contract(f, self.dtype, where, from_, b, columns, sums, values)
             store(f, self.dtype, at, rows, columns, values)
 
-        blocks(f, self.row.extent, self.rows, tile, self.cut == "rows")
+        blocks(f, self.row.extent, self.rows, tile, self._shares("rows"))
 
 
 _NONE = Axis(1, 0, 1, 1)
@@ -372,7 +370,7 @@ class Pack(Stage):
         self.loaded, self.stored = [p.b], [self.packed]
         self.shared = bool(p.batch)
         self.extent = p.batch[0].extent if p.batch else self.panels
-        self.chunk = _part(p.b.aval.nbytes / 10, self.extent, 1)
+        self.chunk = self.extent
         if p.batch:
             self.aligned = frozenset([self.packed, *([p.b] if _is_leading(p.b, self.extent, self.outer[0].b) else [])])
 
@@ -433,11 +431,11 @@ class Dot(_Kernel):
         self.columns = min(self.lanes, 1 << (self.column.extent.bit_length() - 1))
         self.unroll = self._unroll(self.columns)
         self.outer = [*p.batch, *p.n[:-1]]
-        candidates = [("outer", p.batch[0], 1, 1)] if p.batch else []
-        candidates.append(("columns", self.column, self.columns, 1))
+        candidates = [("outer", p.batch[0], 1)] if p.batch else []
+        candidates.append(("columns", self.column, self.columns))
         if not p.batch and len(p.k) == 1 and p.sizes[1] * p.sizes[2] <= 64:
             step = self.lanes * math.lcm(*[self._unroll(c) for c in (self.columns, 1)])
-            candidates.append(("sum", self.inner, step, 1))
+            candidates.append(("sum", self.inner, step))
         self._cut(candidates)
 
     def _unroll(self, columns: int) -> int:
@@ -447,7 +445,7 @@ class Dot(_Kernel):
     def write(self, name: str) -> Function:
         f = self.begin(name)
         pointers = [self.pointer[v] for v in (self.p.a, self.p.b, self.p.c)]
-        with _loops(f, self.outer, self.cut == "outer") as offsets:
+        with _loops(f, self.outer, self._shares("outer")) as offsets:
             a, b, c = (f.address(x, o, self.size) for x, o in zip(pointers, offsets))
 
             def columns(first: Offset, count: int) -> None:
@@ -459,7 +457,7 @@ class Dot(_Kernel):
                     steps = (self.column.b, self.column.c)
                     self._rows(f, a, *[f.address(x, f.mul(loop.index, s), self.size) for x, s in zip(at, steps)], 1)
 
-            blocks(f, self.column.extent, self.columns, columns, self.cut == "columns")
+            blocks(f, self.column.extent, self.columns, columns, self._shares("columns"))
         f.do("ret void")
         return f
 
@@ -521,7 +519,7 @@ class Dot(_Kernel):
             total, out = lane_sums(f, dtype, lanes, parts[0]), Lanes(f, count)
             out.store(out.binary("fadd", total, out.load(c, dtype), dtype) if add else total, c, dtype)
 
-        if self.cut != "sum":
+        if not self._shares("sum"):
             finish(nest(0, a, b, none), add=False)
             return
         end = f.smaller("%high", main)

@@ -15,9 +15,20 @@ import numpy as np
 
 from fnets.backends.llvm.channels_last import images, windows
 from fnets.backends.llvm.slab import Slab
-from fnets.backends.llvm.stage import Stage, chunk_of
+from fnets.backends.llvm.stage import Stage
 from fnets.backends.llvm.text import DOUBLE, SINGLE, Function, Lanes
-from fnets.backends.llvm.tiles import Columns, Sum, accumulators, balanced, columns_of, contract, load, store, zeros
+from fnets.backends.llvm.tiles import (
+    Columns,
+    Sum,
+    accumulators,
+    balanced,
+    columns_of,
+    contract,
+    divisor,
+    load,
+    store,
+    zeros,
+)
 from fnets.core.avals import ShapedArray
 from fnets.core.ir import Eqn, Var
 from fnets.errors import FnetsError
@@ -103,15 +114,6 @@ class Tile(NamedTuple):
 def step_cost(rows: int, vectors: int) -> float:
     """What a step of a tile's sum costs: products, at least as many as fill the pipeline, and what is loaded for them."""
     return max(rows * vectors, 8) + (rows + vectors) / 4
-
-
-def divisor(count: int, most: int) -> int:
-    """The largest divisor up to `most`.
-
-    >>> divisor(12, 5)
-    4
-    """
-    return max([k for k in range(1, min(count, most) + 1) if count % k == 0])
 
 
 def tile_for(height: int, width: int, vectors: int, vector_bytes: int) -> Tile:
@@ -200,7 +202,7 @@ class Images(Stage):
         self.blocks = (-(-out[0] // depth), -(-out[1] // height))
         self.scratch = self.slab.size * self.size
         self.extent = images * prod(self.blocks) if self.by_blocks else images
-        self.chunk = chunk_of(self.extent, microseconds / self.extent)
+        self.chunk = self.extent
 
     @contextmanager
     def each_block(self, f: Function) -> Iterator[tuple[Index, Sequence[Index]]]:
@@ -337,8 +339,7 @@ class Mirrored(Stage):
         self.eqns, self.loaded, self.stored = [], [w], [mirrored]
         self.dtype = w.aval.dtype
         *window, self.cin, self.cout = w.aval.shape
-        self.extent = prod(window)
-        self.chunk = chunk_of(self.extent, self.cin * self.cout / 1000)
+        self.extent = self.chunk = prod(window)
 
     def write(self, name: str) -> Function:
         f = self.begin(name)
@@ -411,10 +412,7 @@ class WeightGradient(Images):
             fits = max(1, min(_SLAB // (self.scratch or 1), 512 // dense.positions))
             self.images = divisor(dense.batch, fits)
         self.scratch *= self.images
-        parts = min(16, self.flops / _FLOPS / 50, max(2, (1 << 21) // self.result.aval.nbytes))
-        chunk = -(-self.extent // max(1, int(parts)))
         self.blocking = self.images
-        self.chunk = min(self.extent, -(-chunk // self.images) * self.images)
 
     def write(self, name: str) -> Function:
         f = self.begin(name)

@@ -1,4 +1,7 @@
-"""Compound primitives in terms of those that kernels are made of: softmax, log_softmax, logsumexp over trailing axes. May import core, text."""
+"""Compound primitives in terms of those that kernels are made of. May import core, text.
+
+softmax, log_softmax and logsumexp over trailing axes become elementwise work and reductions, basic indices slices and reshapes.
+"""
 
 from __future__ import annotations
 
@@ -55,23 +58,65 @@ def _logsumexp(w: _Writer, x: Atom, axes: tuple[int, ...], kept: tuple[int, ...]
     return w("add", w("log", w("reduce_sum", powers, axes=axes)), peak)
 
 
-_EXPANSIONS = {"softmax": _softmax, "log_softmax": _log_softmax, "logsumexp": _logsumexp}
+def _row_functions(e: Eqn) -> list[Eqn] | None:
+    x, axes = e.invars[0], e.params["axes"]
+    shape = x.aval.shape
+    kept = shape[: len(shape) - len(axes)] + (1,) * len(axes)
+    trailing = axes == tuple(range(len(shape) - len(axes), len(shape)))
+    if type(x) is not Var or x.aval.dtype not in (SINGLE, DOUBLE) or not axes or not trailing or x.aval.size == 0:
+        return None
+    w = _Writer(e)
+    return w.ending_in(_ROWS[e.prim.name](w, x, axes, kept))
+
+
+def _ranges(spec: tuple, shape: tuple[int, ...]) -> list[tuple[int, int, int]] | None:
+    """(start, stop, step) of each axis that a basic index reads; None if a step is negative."""
+    entries = [(k, k + 1, 1) if type(k) is int else k for k in spec if k is not None]
+    entries = [(0, shape[a], 1) if type(k) is slice else k for a, k in enumerate(entries)]
+    entries += [(0, n, 1) for n in shape[len(entries) :]]
+    return None if any([stop is None or step < 0 for _, stop, step in entries]) else entries
+
+
+def _getitem(e: Eqn) -> list[Eqn] | None:
+    (x,) = e.invars
+    ranges = _ranges(e.params["spec"], x.aval.shape)
+    if ranges is None or type(x) is not Var:
+        return None
+    w = _Writer(e)
+    if any([r != (0, n, 1) for r, n in zip(ranges, x.aval.shape)]):
+        starts, stops, steps = zip(*ranges)
+        steps = steps if any([s != 1 for s in steps]) else None
+        x = w("slice", x, start_indices=starts, limit_indices=stops, strides=steps)
+    return w.ending_in(w("reshape", x, new_sizes=e.outvars[0].aval.shape))
+
+
+def _place(e: Eqn) -> list[Eqn] | None:
+    (y,) = e.invars
+    shape = e.params["shape"]
+    ranges = _ranges(e.params["spec"], shape)
+    if ranges is None or type(y) is not Var or 0 in (*shape, *y.aval.shape):
+        return None
+    w = _Writer(e)
+    counts = [len(range(*r)) for r in ranges]
+    y = w("reshape", y, new_sizes=tuple(counts))
+    if any([r != (0, n, 1) for r, n in zip(ranges, shape)]):
+        config = [
+            (start, n - start - (count - 1) * step - 1, step - 1)
+            for (start, _, step), count, n in zip(ranges, counts, shape)
+        ]
+        zero = Literal(y.aval.dtype.type(0), ShapedArray((), y.aval.dtype))
+        y = w("pad", y, zero, padding_config=tuple(config))
+    return w.ending_in(y)
+
+
+_ROWS = {"softmax": _softmax, "log_softmax": _log_softmax, "logsumexp": _logsumexp}
+_EXPANSIONS = {**dict.fromkeys(_ROWS, _row_functions), "getitem": _getitem, "place": _place}
 
 
 def expand(jaxpr: Jaxpr) -> Jaxpr:
     """The same program without the compound primitives, where kernels can do better."""
     eqns: list[Eqn] = []
     for e in jaxpr.eqns:
-        eqns += _expanded(e) if e.prim.name in _EXPANSIONS else [e]
+        rule = _EXPANSIONS.get(e.prim.name)
+        eqns += (rule and rule(e)) or [e]
     return jaxpr.replace(eqns=eqns)
-
-
-def _expanded(e: Eqn) -> list[Eqn]:
-    x, axes = e.invars[0], e.params["axes"]
-    shape = x.aval.shape
-    kept = shape[: len(shape) - len(axes)] + (1,) * len(axes)
-    trailing = axes == tuple(range(len(shape) - len(axes), len(shape)))
-    if type(x) is not Var or x.aval.dtype not in (SINGLE, DOUBLE) or not axes or not trailing or x.aval.size == 0:
-        return [e]
-    w = _Writer(e)
-    return w.ending_in(_EXPANSIONS[e.prim.name](w, x, axes, kept))

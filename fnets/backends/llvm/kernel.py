@@ -217,7 +217,7 @@ def module_text(regions: list[Call]) -> str:
     functions: dict[str, Function] = {}  # by their text under a common name
     for k, region in enumerate(regions):
         names: dict[Stage, str] = {}
-        for i, s in enumerate(region.stages):
+        for i, s in enumerate([s for c in region.chains for s in c.stages]):
             names[s] = _shared(functions, s.write(f"stage{k}_{i}")).name
         region.entry = _shared(functions, _entry(f"entry{k}", region, names, host().head)).name
         region.replaceable = replaceable(region)

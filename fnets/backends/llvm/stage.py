@@ -15,21 +15,6 @@ from fnets.backends.llvm.text import Function
 from fnets.core.ir import Eqn, Var
 
 _FLOPS, _BYTES = 60, 10  # of one thread in a nanosecond
-_WORTH_THREADS = 100_000  # estimated nanoseconds from which threads share a stage
-_PART = 40_000  # estimated nanoseconds of a part
-_PARTS = 64  # at most
-
-
-def part_length(extent: int, nanoseconds: float, multiple: int = 1) -> int:
-    """How much of an extent makes a part, for an estimate of what the whole of it takes on one thread.
-
-    >>> part_length(64, 50e3), part_length(64, 400e3), part_length(64, 400e3, 16)
-    (64, 7, 16)
-    """
-    if nanoseconds < _WORTH_THREADS:
-        return extent
-    part = -(-extent // min(_PARTS, max(2, round(nanoseconds / _PART))))
-    return min(extent, -(-part // multiple) * multiple)
 
 
 class Stage:
@@ -38,8 +23,8 @@ class Stage:
     eqns: the equations that it computes.
     loaded, stored: the variables that it reads and makes, contiguous in C order; `buffers` are both.
     extent: the length of the axis that can be cut into parts. blocking: where it can be cut, every so many; `extent` if it cannot be.
-    chunk: the length of a part. The driver may set another multiple of `blocking` before `write`, and calls it with [low, high) where low is
-      a multiple of chunk, and high is low + chunk or the extent.
+    chunk: the length of a part, which the driver sets before `write`: a multiple of `blocking`, or the extent. A part is [low, high) where low
+      is a multiple of chunk, and high is low + chunk or the extent.
     aligned: variables of size s of which part [low, high) reads or writes the elements [low, high) * s / extent and no others.
     accumulated: results that are sums over the extent.
     roots: for variables of `loaded` that are reshapes, the variables whose memory they are; the driver sets it.
@@ -102,15 +87,3 @@ class Stage:
     def replaceable(self, result: Var) -> list[Var]:
         """Operands whose memory the result may take: each of their elements is read before that place is written."""
         return []
-
-
-def chunk_of(extent: int, microseconds: float, blocking: int = 1) -> int:
-    """The length of a part of an axis along which every index takes so many microseconds: parts of about 40, unless all takes less than 100.
-
-    >>> chunk_of(64, 1), chunk_of(64, 10), chunk_of(1000, 100)
-    (64, 4, 16)
-    """
-    if extent * microseconds < 100:
-        return extent
-    chunk = max(round(40 / microseconds), -(-extent // 64), 1)
-    return min(extent, -(-chunk // blocking) * blocking)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fnets.backends.llvm.operations import maximum, minimum
-from fnets.backends.llvm.stage import Stage, part_length
+from fnets.backends.llvm.stage import Stage
 from fnets.backends.llvm.text import BOOL, DOUBLE, INT32, INT64, SINGLE, Function, Lanes
 from fnets.backends.llvm.tiles import Columns, Offset, columns_of
 from fnets.core.ir import Eqn, Var
@@ -146,10 +146,14 @@ class Windows(Stage):
         if self.axes[0].is_plain:
             self.extent = self.axes[0].n
             self.aligned = frozenset(self.buffers)
+        self.chunk = self.extent
+
+    @property
+    def nanoseconds(self) -> float:
         lanes = self.width if self.in_rows else min(self.width, self.columns)
         taps = prod([a.window for a in self.axes])
         memory = sum([v.aval.size * v.aval.dtype.itemsize for v in self.buffers])
-        self.chunk = part_length(self.extent, 0.015 * memory + self.y.aval.size * (1 + taps) / lanes)
+        return 0.015 * memory + self.y.aval.size * (1 + taps) / lanes
 
     # ------------------------------------------------------------------ loops over windows
 
