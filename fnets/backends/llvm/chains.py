@@ -40,7 +40,8 @@ class Chain:
     def join(self, s: Stage) -> bool:
         """Take the stage in, if it can run with the others part by part."""
         extent = math.gcd(self.extent, _cuts(s))
-        if extent < 2 or extent < min(self.extent, _cuts(s), 16):
+        large = [_cuts(x) for x in (s, *self.stages) if x.nanoseconds >= WORTH_PARTS]
+        if extent < 2 or any([extent < min(n, 16) for n in large]):
             return False
         for v in s.sources:
             maker = self.made.get(v)
@@ -129,7 +130,8 @@ def chains(stages: Sequence[Stage], vector_bytes: int) -> list[Chain]:
             available([v for s in out[-1].stages for v in s.accumulated if v not in out[-1].copies])
             continue
         if chosen is None:
-            chosen, open_ = ready[0], True
+            # what takes little time first: larger chains are waiting for it, or take it in
+            chosen, open_ = min(ready, key=lambda i: (everything[i].nanoseconds >= WORTH_PARTS, i)), True
             out.append(Chain(everything[chosen]))
         ready.remove(chosen)
         s = everything[chosen]

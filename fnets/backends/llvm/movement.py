@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fnets.backends.llvm.stage import Stage, part_length
+from fnets.backends.llvm.stage import Stage
 from fnets.backends.llvm.text import INT64, Function, Lanes, constant, is_supported
 from fnets.backends.llvm.tiles import Offset
 from fnets.core.ir import Atom, Eqn, Literal, Var
@@ -94,15 +94,18 @@ class Movement(Stage):
         # a part is the copies to its rows, if rows follow each other
         self.cut = self.extent > 1 and all([a.target < self.row or a.rows for _, axes in self.copies for a in axes])
         if self.cut:
-            costs = [prod(p.shape) * (2 if self._tile(axes) else 1) for p, axes in self.copies]
-            filled = 0 if fill is None else self.row * self.extent
-            self.chunk = part_length(self.extent, 0.04 * self.size * (sum(costs) + filled))
             least = max([self._least_rows(axes) for _, axes in self.copies], default=1)
-            while self.chunk < self.extent and (self.chunk < least or 0 < self.extent % self.chunk < least):
-                self.chunk += 1
-            self.cut = self.chunk < self.extent or least == 1
+            self.blocking = next((k for k in range(least, self.extent) if self.extent % k == 0), self.extent)
+            self.cut = self.blocking < self.extent
+        if not self.cut:
+            self.blocking = self.extent
         if lead == 0 and self.cut:
             self.aligned = frozenset([self.result, *[p.operand for p in pieces if self._in_step(p)]])
+
+    @property
+    def nanoseconds(self) -> float:
+        costs = [prod(p.shape) * (2 if self._tile(axes) else 1) for p, axes in self.copies]
+        return 0.04 * self.size * (sum(costs) + (0 if self.fill is None else self.row * self.extent))
 
     def replaceable(self, result: Var) -> list[Var]:
         return [self.base] if self.base is not None and self.eqns[0].invars.count(self.base) == 1 else []
