@@ -88,6 +88,16 @@ def test_samples(s, single, monkeypatch):
         assert got.numpy == [], got
 
 
+@pytest.mark.parametrize("s", [s for s in all_samples() if s.prim.name not in NATIVE], ids=repr)
+def test_samples_of_other_primitives(s, monkeypatch):
+    """What is a stage of its own, or NumPy's: the same results, whatever runs it."""
+    monkeypatch.setattr(regions, "is_worthwhile", lambda eqns: True)
+    check(lambda *xs: s(*xs), *s.args)
+    fixed = ("jaxpr", "branches", "body_jaxpr", "jvp_jaxpr", "new_dtype")  # what says which dtypes it takes
+    if not any(k in s.params for k in fixed):
+        check(lambda *xs: s(*xs), *in_single(s), tolerance=1e-5)
+
+
 def operations_left_to_numpy(s: Sample) -> set[str]:
     out = {"broadcast_to", "and", "or", "xor"} - NATIVE | {"broadcast_to"}
     if s.name in ("int8", "weak", "empty", "int") or s.prim.name == "convert_element_type":

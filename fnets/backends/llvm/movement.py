@@ -408,7 +408,7 @@ def _concatenate(e: Eqn, vector_bytes: int) -> Movement:
 def _inside(e: Eqn, x: Any, adds: bool = False) -> Piece:
     """The copy to the part of the result that a spec selects."""
     index = as_index(e.params["spec"])
-    shape, target, first = view_of(e.outvars[0].aval.shape, lambda a: a[index])
+    shape, target, first = view_of(e.outvars[0].aval.shape, lambda a: a[(*index, ...)])
     source = steps_of(shape)
     start = 0
     for k, step in enumerate(target):
@@ -472,6 +472,8 @@ def lower(e: Eqn, vector_bytes: int) -> list[Stage] | None:
     result = e.outvars[0].aval
     most = _SCALARS.get(e.prim.name, len(e.invars))
     arrays = e.invars[: max(1, most)]
+    if e.prim.name == "pad" and type(e.invars[1]) is Var:
+        arrays = e.invars
     if any([type(v) is Literal for v in e.invars[:most]]) or any(
         [v.aval.weak_type for v in e.invars if type(v) is Var]
     ):
