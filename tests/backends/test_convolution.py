@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hypothesis
+import hypothesis.strategies as st
 import numpy as np
 import pytest
 
@@ -13,6 +15,7 @@ from tests.backends.stage_runner import prepare
 pytest.importorskip("llvmlite")
 
 rng = np.random.default_rng(0)
+PHASES = (hypothesis.Phase.explicit, hypothesis.Phase.generate)  # every example compiles: shrinking would take minutes
 
 
 def params(rank, strides=1, padding=0, lhs_dilation=1, rhs_dilation=1, groups=1, images=1) -> dict:
@@ -47,9 +50,8 @@ def equations(x, w, dtype="float32", **kw) -> list[Eqn]:
 
 def run(stages, *arrays):
     """Run stages one after the other; the last one's result."""
-    values = dict(zip(list(stages[-1].eqns[0].invars), arrays, strict=True))
+    values = dict(zip(stages[-1].eqns[0].invars, arrays, strict=True))
     for s in stages:
-        assert s.chunk <= s.extent and -(-s.extent // s.chunk) <= 64
         for v in s.aligned:
             assert v.aval.shape[0] == s.extent
         values.update(zip(s.stored, prepare(s)(*[values[v] for v in s.loaded])))
@@ -83,6 +85,20 @@ CASES = [
     ((2, 6, 6, 16), (3, 3, 8, 32), {"groups": 2, "padding": 1}),
     ((2, 7, 6, 32), (3, 3, 8, 48), {"groups": 4, "padding": 1, "strides": 2}),
     ((2, 8, 8, 4), (3, 3, 4, 4), {"padding": ((-1, 2), (1, -2))}),
+    # depthwise
+    ((2, 7, 9, 20), (3, 3, 1, 20), {"groups": 20, "padding": 1}),
+    ((2, 9, 9, 32), (3, 3, 1, 32), {"groups": 32, "padding": 1, "strides": 2}),
+    ((2, 40, 3), (31, 1, 3), {"groups": 3, "padding": 15}),
+    ((40, 16, 16, 33), (5, 5, 1, 33), {"groups": 33, "padding": 2, "rhs_dilation": (1, 2)}),
+    # few channels
+    ((5, 28, 28, 1), (3, 3, 1, 1), {}),
+    ((2, 20, 45, 1), (5, 5, 1, 1), {"padding": 2}),
+    ((2, 45, 1), (5, 1, 1), {"padding": 1, "rhs_dilation": 3}),
+    ((3, 12, 11, 3), (3, 3, 3, 3), {"padding": 1}),
+    ((5, 12, 35, 9), (3, 2, 9, 2), {}),
+    ((3, 21, 23, 2), (3, 3, 2, 17), {"padding": 1, "strides": 2}),
+    ((1, 80, 70, 4), (3, 3, 4, 32), {"padding": 1}),
+    ((2, 9, 10, 20, 1), (3, 3, 3, 1, 4), {"padding": 1}),
     # cut in parts
     ((40, 16, 16, 16), (3, 3, 16, 32), {"padding": 1}),
     ((1, 60, 56, 32), (3, 3, 32, 32), {"padding": 1}),
@@ -93,8 +109,88 @@ CASES = [
 ]
 
 
+KINDS = [("float32", 64), ("float64", 64), ("float32", 32), ("float64", 32)]
+
+
 @pytest.mark.parametrize("which", [0, 1, 2])
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_convolutions(case, which):
     x, w, kw = case
     check(equations(x, w, **kw)[which])
+
+
+@pytest.mark.parametrize("number", range(len(CASES)))
+def test_kinds(number):
+    """Every case once more, by turns of dtype, vector width and which of the three."""
+    x, w, kw = CASES[number]
+    dtype, vector_bytes = KINDS[1 + number % 3]
+    check(equations(x, w, dtype, **kw)[number // 3 % 3], vector_bytes)
+
+
+@st.composite
+def problems(draw):
+    """Any convolution of one to three dimensions that is lowered."""
+    rank = draw(st.integers(1, 3))
+    several = lambda low, high: st.lists(st.integers(low, high), min_size=rank, max_size=rank).map(tuple)  # noqa: E731
+    window, dilation = draw(several(1, 4)), draw(several(1, 2))
+    space = tuple([draw(st.integers(max(1, (r - 1) * d), 12)) for r, d in zip(window, dilation)])
+    padding = tuple([(draw(st.integers(0, 2)) + 1, draw(st.integers(0, 2))) for _ in range(rank)])
+    groups = draw(st.sampled_from([1, 1, 1, 2, 19]))
+    inputs, outputs = (
+        draw(st.sampled_from({1: [1, 2, 5, 16, 23], 2: [8, 11], 19: [1]}[groups])) for _ in ("inputs", "outputs")
+    )
+    kw = {"strides": draw(several(1, 3)), "rhs_dilation": dilation, "padding": padding, "groups": groups}
+    x = (draw(st.integers(1, 5)), *space, inputs * groups)
+    return equations(x, (*window, inputs, outputs * groups), draw(st.sampled_from(["float32", "float64"])), **kw)
+
+
+@hypothesis.settings(max_examples=25, deadline=None, phases=PHASES)
+@hypothesis.given(problems(), st.integers(0, 2), st.sampled_from([32, 64]))
+def test_any_convolution(problem, which, vector_bytes):
+    check(problem[which], vector_bytes)
+
+
+def test_lhs_dilation():
+    x, w = (2, 6, 7, 8), (3, 3, 8, 16)
+    forward, input_grad, weight_grad = equations(x, w, lhs_dilation=2, padding=2)
+    check(forward)
+    check(input_grad)
+    assert convolution.lower(weight_grad, 64) is None
+
+
+def test_infinities_and_nan():
+    """What is not finite goes where NumPy has it go, and zeros outside of an image do not meet it."""
+    e = equations((1, 6, 6, 4), (3, 3, 4, 8), padding=1)[0]
+    x, w = (rng.standard_normal(v.aval.shape).astype(np.float32) for v in e.invars)
+    x[0, 0, 0, 1], x[0, 5, 5, 2] = np.nan, np.inf
+    got, want = run(convolution.lower(e, 64), x, w), e.prim.impl(x, w, **e.params)
+    np.testing.assert_array_equal(np.isnan(got), np.isnan(want))
+    np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "x, w, dtype, kw",
+    [
+        ((2, 6, 6, 4), (3, 3, 4, 4), "int32", {}),
+        ((2, 6, 6, 4), (3, 3, 2, 4), "float32", {"groups": 2}),
+        ((2, 6, 6, 4), (3, 3, 4, 4), "float32", {"images": 2}),
+        ((0, 6, 6, 4), (3, 3, 4, 4), "float32", {}),
+        ((2, 2, 2, 2, 2, 4), (1, 1, 1, 1, 4, 4), "float32", {}),
+    ],
+)
+def test_what_is_left_to_numpy(x, w, dtype, kw):
+    for e in equations(x, w, dtype, **kw):
+        assert convolution.lower(e, 64) is None
+        second = lambda s: (s[0], s[-1], *s[1:-1])  # noqa: E731
+        p = params(len(x) - 2, **kw)
+        assert not convolution.supports(e.prim.name, second(x), (*w[:-3:-1], *w[:-2]), np.dtype(dtype), p)
+
+
+def test_parts_do_not_depend_on_each_other():
+    """Part by part or all at once: the same bits."""
+    for e in equations((40, 16, 16, 24), (3, 3, 24, 32), padding=1)[:2]:
+        stage = (convolution.lower(e, 64) or [])[-1]
+        kernel = prepare(stage)
+        assert stage.chunk < stage.extent
+        arrays = [rng.standard_normal(v.aval.shape).astype(np.float32) for v in stage.loaded]
+        np.testing.assert_array_equal(kernel(*arrays)[0], kernel(*arrays, whole=True)[0])

@@ -25,13 +25,13 @@ from fnets.backends.llvm.tiles import (
     blocks,
     columns_of,
     contract,
-    divisor,
     lane_sums,
     load,
     store,
     transposed,
     zeros,
 )
+from fnets.backends.llvm.tilings import divisor
 from fnets.core.avals import ShapedArray
 from fnets.core.ir import Eqn, Literal, Var
 

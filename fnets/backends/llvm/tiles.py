@@ -89,15 +89,6 @@ def blocks(f: Function, extent: int, step: int, body: Callable[[Offset, int], No
         body(full, extent - full)
 
 
-def divisor(count: int, most: int) -> int:
-    """The largest divisor up to `most`.
-
-    >>> divisor(12, 5)
-    4
-    """
-    return max([k for k in range(1, min(count, most) + 1) if count % k == 0])
-
-
 def accumulators(vector_bytes: int) -> int:
     """How many vectors a tile may keep in registers: beyond that they spill, at a loss of two to five times.
 

@@ -1,0 +1,262 @@
+"""Convolutions with too few channels in a group to fill vectors. May import blocks, conv_geometry, core, direct, slab, stage, text, tiles, tilings.
+
+Depthwise ones take the channels of all groups as vectors. With few output channels, neighbours in a row are the vectors, and images are read as planes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from math import prod
+from typing import Any
+
+from fnets.backends.llvm.blocks import FEW_IMAGES
+from fnets.backends.llvm.direct import Correlation, WeightGradient, Weights
+from fnets.backends.llvm.slab import Slab
+from fnets.backends.llvm.text import Function, Lanes
+from fnets.backends.llvm.tiles import Columns, Sum, accumulators, balanced, contract, zeros
+from fnets.backends.llvm.tilings import Tile, columns_by, divisor
+from fnets.core.ir import Eqn, Var
+from fnets.primitives.conv_geometry import Ints, Step
+
+Index = int | str
+
+_UNROLLED = 8  # taps of a row
+
+
+def correlation(steps: Sequence[Step], lanes: int) -> type[Correlation] | None:
+    """The kind of correlation that suits steps with few channels; None for the usual one."""
+    dense = steps[0].dense
+    if dense.groups > 1:
+        return Depthwise if dense.cin == dense.cout == 1 else None
+    widest = max([s.dense.out[2] for s in steps])
+    rows = dense.strides[2] == 1 and widest >= lanes // 2 and max([s.dense.window for s in steps]) > 1
+    # planes are made of slabs, or of whole images
+    planes = dense.cin == 1 or Slab(steps, dense.cin, dense.out[:2]).needed or dense.batch > FEW_IMAGES
+    small = prod(dense.space) * dense.cin * lanes <= 1 << 20
+    return Planar if rows and planes and small and dense.cout <= lanes // 4 else None
+
+
+def weight_gradient(step: Step) -> type[WeightGradient] | None:
+    """The same for a weight gradient."""
+    dense = step.dense
+    if not dense.cin == dense.cout == 1:
+        return None
+    if dense.groups > 1:
+        return DepthwiseGradient
+    return RowGradient if dense.strides[2] == 1 and dense.out[2] > 1 else None
+
+
+def each(
+    f: Function,
+    sums: Sequence[Sum],
+    size: int,
+    a: str,
+    b: str,
+    types: Sequence[str],
+    values: Sequence[str],
+    body: Callable,
+) -> list[str]:
+    """Loops over sums that carry values: what `body(a, b, values)` makes of them."""
+    if not sums:
+        return body(a, b, values)
+    if sums[0].extent == 1:
+        return each(f, sums[1:], size, a, b, types, values, body)
+    with f.loop(0, sums[0].extent, 1, list(zip(types, values))) as loop:
+        pointers = (f.address(p, f.mul(loop.index, k), size) for p, k in ((a, sums[0].a), (b, sums[0].b)))
+        loop.next = each(f, sums[1:], size, *pointers, types, loop.values, body)
+    return loop.results
+
+
+# ------------------------------------------------------------------ depthwise
+
+
+class Depthwise(Correlation):
+    """Every channel has a window of its own."""
+
+    follows = 1
+
+    def __init__(self, e: Eqn, x: Var, w: Var, weights: Weights, steps: Sequence[Step], out: Ints, vector_bytes: int):
+        super().__init__(e, x, w, weights, steps, out, vector_bytes)
+        self.groups, self.cout = 1, self.channels
+
+    def tile(self, height: int, width: int) -> Tile:
+        return Tile(1, balanced(width, accumulators(self.vector_bytes) // 2), 1)
+
+    def sum(
+        self, f: Function, step: Step, a: str, rows: Sequence[int], b: str, columns: list[Columns]
+    ) -> Sequence[str]:
+        (v,) = [c.lanes for c in columns]
+        sums = self.taps(step)
+        unrolled = sums.pop() if sums[-1].extent <= _UNROLLED else Sum(1, 0, 0)
+
+        def taps(a: str, b: str, total: Sequence[str]) -> list[str]:
+            total = list(total)
+            seen: dict[int, str] = {}  # neighbours read the same
+            for t in range(unrolled.extent):
+                w = v.load(f.address(b, t * unrolled.b, self.size), self.dtype)
+                for i, row in enumerate(rows):
+                    at = row + t * unrolled.a
+                    if at not in seen:
+                        seen[at] = v.load(f.address(a, at, self.size), self.dtype)
+                    total[i] = v.fma(seen[at], w, total[i], self.dtype)
+            return total
+
+        total = zeros(len(rows), columns, self.dtype)
+        return each(f, sums, self.size, a, b, [v.type(self.dtype)] * len(rows), total, taps)
+
+
+class Elementwise(WeightGradient):
+    """Gradients of single weights: sums of products of x's and y's vectors, for all taps at once."""
+
+    def __init__(self, e: Eqn, step: Step, vector_bytes: int):
+        super().__init__(e, step, vector_bytes)
+        self.groups = 1
+
+    def tiles(self, f: Function, a: str, w: str) -> Iterator[tuple[list[int], list[int], str, str]]:
+        """Loops over the taps that are not summed together: (steps of the others in the slab, in the weights, slab, weights)."""
+        taps = self.taps()
+        inner = [(0, 0)]
+        while taps and len(inner) * taps[-1].extent <= accumulators(self.vector_bytes):
+            d = taps.pop()
+            inner = [(i * d.a + x, i * d.b + r) for i in range(d.extent) for x, r in inner]
+        with self.outer(f, taps, a, w) as (a, w):
+            yield [x for x, _ in inner], [r for _, r in inner], a, w
+
+
+class DepthwiseGradient(Elementwise):
+    """Of every channel's own window."""
+
+    def add(self, f: Function, a: str, b: str, w: str, sums: Sequence[Sum]) -> None:
+        for k, columns in columns_by(f, self.outputs, self.lanes, 1):
+            (v,) = [c.lanes for c in columns]
+            x, y, target = (f.address(p, k, self.size) for p in (a, b, w))
+            for steps, places, image, weights in self.tiles(f, x, target):
+                pointers = [f.address(weights, p, self.size) for p in places]
+
+                def products(x: str, y: str, total: Sequence[str], steps=steps, v=v) -> list[str]:
+                    factor = v.load(y, self.dtype)
+                    at = [v.load(f.address(x, s, self.size), self.dtype) for s in steps]
+                    return [v.fma(p, factor, t, self.dtype) for p, t in zip(at, total)]
+
+                total = [v.load(p, self.dtype) for p in pointers]
+                types = [v.type(self.dtype)] * len(total)
+                for p, t in zip(pointers, each(f, sums, self.size, image, y, types, total, products)):
+                    v.store(t, p, self.dtype)
+
+
+class RowGradient(Elementwise):
+    """Of a window of one channel, for one output channel; neighbours in a row are the vectors."""
+
+    def add(self, f: Function, a: str, b: str, w: str, sums: Sequence[Sum]) -> None:
+        one, whole = Lanes(f, 1), Lanes(f, self.lanes)
+        type_ = whole.type(self.dtype)
+        width = sums[-1].extent
+        many = width // self.lanes * self.lanes
+        for steps, places, image, weights in self.tiles(f, a, w):
+
+            def row(x: str, y: str, total: Sequence[str], steps=steps) -> list[str]:
+                def products(v: Lanes, at: Index, total: Sequence[str]) -> list[str]:
+                    factor = v.load(f.address(y, at, self.size), self.dtype)
+                    here = f.address(x, at, self.size)
+                    read = [v.load(f.address(here, s, self.size), self.dtype) for s in steps]
+                    return [whole.fma(p, factor, t, self.dtype) for p, t in zip(read, total)]
+
+                if many:
+                    with f.loop(0, many, self.lanes, [(type_, t) for t in total]) as loop:
+                        loop.next = products(whole, loop.index, loop.values)
+                    total = loop.results
+                return products(Lanes(f, self.lanes).first(width - many), many, total) if many < width else list(total)
+
+            start = [whole.const(0, self.dtype)] * len(steps)
+            for p, t in zip(places, each(f, sums[:-1], self.size, image, b, [type_] * len(steps), start, row)):
+                scalar, letter = one.type(self.dtype), "f32" if self.size == 4 else "f64"
+                name = f"llvm.vector.reduce.fadd.v{self.lanes}{letter}"
+                target = f.address(weights, p, self.size)
+                t = f.call(scalar, name, (scalar, one.load(target, self.dtype)), (type_, t))
+                one.store(t, target, self.dtype)
+
+
+# ------------------------------------------------------------------ vectors along rows
+
+
+class Planar(Correlation):
+    """A correlation with few output channels: weights times vectors of neighbours in a row."""
+
+    def __init__(self, e: Eqn, x: Var, w: Var, weights: Weights, steps: Sequence[Step], out: Ints, vector_bytes: int):
+        super().__init__(e, x, w, weights, steps, out, vector_bytes)
+        self.plane = prod(self.slab.shape)
+        self.planes = -(-self.scratch // 64) * 64
+        if self.channels > 1:
+            self.scratch = self.planes + self.plane * self.channels * self.size
+
+    @property
+    def steps_of_source(self) -> Ints:
+        depth, height, width = self.slab.steps
+        return depth // self.channels, height // self.channels, width // self.channels
+
+    def fill(self, *args: Any) -> tuple[str, int]:
+        """A slab, channel by channel."""
+        f: Function = args[0]
+        source, step = super().fill(*args)
+        if self.channels == 1:
+            return source, step
+        planes = f.op(f"getelementptr i8, ptr %scratch, i64 {self.planes}")
+        one, unroll = Lanes(f, 1), divisor(self.plane, 8)
+        with f.count(self.plane, unroll) as i, f.count(self.channels) as c:
+            from_ = f.address(source, f.add(f.mul(i, self.channels), c), self.size)
+            to = f.address(planes, f.add(f.mul(c, self.plane), i), self.size)
+            for k in range(unroll):
+                x = one.load(f.address(from_, k * self.channels, self.size), self.dtype)
+                one.store(x, f.address(to, k, self.size), self.dtype)
+        return planes, self.plane * self.channels
+
+    def _step(self, f: Function, step: Step, source: str, result: str, first: Sequence[Index], g: Index) -> None:
+        dense = step.dense
+        depth, height, width = dense.out
+        room = accumulators(self.vector_bytes) // self.cout
+        vectors = min(-(-width // self.lanes), room)
+        tall = min(room // vectors, height) if self.blocks[1] == 1 else 1
+        source = f.address(source, self.slab.offset(step) // self.channels, self.size)
+        weights = f.address(self.pointer[self.w], self.first_tap(step), self.size)
+        for k, columns in columns_by(f, width, self.lanes, vectors):
+            count = (
+                sum([c.lanes.count for c in columns])
+                if columns[-1].lanes.mask is None
+                else width % (vectors * self.lanes)
+            )
+            with self.within(f, 0, first[0], depth) as qd, self.within(f, 1, first[1], height, tall) as qh:
+                at = (qd, qh, k)
+                y = f.address(result, self.place(f, step, at), self.size)
+                b = f.address(source, self.places(f, at, first), self.size)
+                self._rows(f, step, b, weights, y, [(i, c) for i in range(tall) for c in columns], count)
+
+    def _rows(
+        self, f: Function, step: Step, b: str, weights: str, y: str, tile: Sequence[tuple[int, Columns]], count: int
+    ) -> None:
+        """`count` columns of some rows of the result."""
+        line = self.slab.strides[1] * self.steps_of_source[1]
+        columns = [c._replace(offset=i * line + c.offset) for i, c in tile]
+        sums = [Sum(s.extent, s.b, s.a) for s in self.taps(step)] + [Sum(self.cin, self.weights.row, self.plane)]
+        sums = [s for s in sums if s.extent > 1] or sums[-1:]
+        total = zeros(self.cout, columns, self.dtype)
+        if step.dense.window:
+            total = contract(f, self.dtype, weights, range(self.cout), b, columns, sums, total, unroll=4)
+        down, across = self.apart(step)
+        if across == 1:
+            for (i, c), t in zip(tile, total):
+                c.lanes.store(t, f.address(y, i * down + c.offset, self.size), self.dtype)
+            return
+        # the channels of a position lie side by side
+        tall, wide = tile[-1][0] + 1, self.lanes * len(tile)
+        rows = f.allocate(self.cout * wide * self.size)
+        wide //= tall
+        for k, t in enumerate(total):
+            o, (i, c) = k // len(tile), tile[k % len(tile)]
+            c.lanes.store(t, f.address(rows, (o * tall + i) * wide + c.offset, self.size), self.dtype)
+        one = Lanes(f, 1)
+        with f.count(tall) as i, f.count(count) as j:
+            from_ = f.address(rows, f.add(f.mul(i, wide), j), self.size)
+            to = f.address(y, f.add(f.mul(i, down), f.mul(j, across)), self.size)
+            for o in range(self.cout):
+                x = one.load(f.address(from_, o * tall * wide, self.size), self.dtype)
+                one.store(x, f.address(to, o, self.size), self.dtype)
