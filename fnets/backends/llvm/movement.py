@@ -302,17 +302,7 @@ class Movement(Stage):
             nbytes: Offset = (high - low) * self.size
         else:
             nbytes = f.mul(f.op(f"sub i64 {high}, {low}"), self.size)
-        if not isinstance(nbytes, int) or nbytes > _MOST_VECTORS * self.bytes:
-            f.call("void", "llvm.memcpy.p0.p0.i64", ("ptr", to), ("ptr", from_), ("i64", str(nbytes)), ("i1", "false"))
-            return
-        width = min(self.bytes, 1 << (nbytes.bit_length() - 1))
-        starts = [*range(0, nbytes - width + 1, width)]
-        if nbytes % width:
-            starts.append(nbytes - width)
-        lanes = Lanes(f, width)
-        values = [lanes.load(f.address(from_, k, 1), _BYTE) for k in starts]
-        for k, x in zip(starts, values):
-            lanes.store(x, f.address(to, k, 1), _BYTE)
+        copy_row(f, from_, to, nbytes, self.bytes)
 
     def _transpose(self, p: Piece, a: _Axis, b: _Axis, w: int, source: Offset, target: Offset) -> None:
         """A matrix whose rows go along `a` in the result and along `b` in the operand, tile by tile."""
@@ -340,6 +330,21 @@ class Movement(Stage):
                     body(Lanes(f, 1).intrinsic("smin", INT64, loop.index, str(f.add(high, -w))))
 
         along(b, lambda j: along(a, lambda i: tile(i, j)))
+
+
+def copy_row(f: Function, from_: str, to: str, nbytes: Offset, vector_bytes: int) -> None:
+    """Contiguous bytes from one place to another."""
+    if not isinstance(nbytes, int) or nbytes > _MOST_VECTORS * vector_bytes:
+        f.call("void", "llvm.memcpy.p0.p0.i64", ("ptr", to), ("ptr", from_), ("i64", str(nbytes)), ("i1", "false"))
+        return
+    width = min(vector_bytes, 1 << (nbytes.bit_length() - 1))
+    starts = [*range(0, nbytes - width + 1, width)]
+    if nbytes % width:
+        starts.append(nbytes - width)
+    lanes = Lanes(f, width)
+    values = [lanes.load(f.address(from_, k, 1), _BYTE) for k in starts]
+    for k, x in zip(starts, values):
+        lanes.store(x, f.address(to, k, 1), _BYTE)
 
 
 def transposed(lanes: Lanes, rows: Sequence[str], dtype: np.dtype) -> list[str]:

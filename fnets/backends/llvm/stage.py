@@ -28,6 +28,7 @@ class Stage:
     aligned: variables of size s of which part [low, high) reads or writes the elements [low, high) * s / extent and no others.
     accumulated: results that are sums over the extent.
     roots: for variables of `loaded` that are reshapes, the variables whose memory they are; the driver sets it.
+    errors: an accumulated int64[1], or None: if it is not 0 after the run, the results are worthless and NumPy must run the equations, for its error.
     scratch: bytes of memory that a running part needs for itself, at `%scratch`, aligned to 64.
     """
 
@@ -39,6 +40,7 @@ class Stage:
     chunk: int = 1
     aligned: frozenset[Var] = frozenset()
     accumulated: frozenset[Var] = frozenset()
+    errors: Var | None = None
     scratch: int = 0
     roots: Mapping[Var, Var] = {}
 

@@ -46,6 +46,17 @@ def columns_of(f: Function, count: int, width: int) -> list[Columns]:
     return out
 
 
+def each_block(f: Function, count: int, width: int, most: int, body: Callable[[Offset, list[Columns]], None]) -> None:
+    """`body(first column, vectors)` for `count` columns: a loop over `most` vectors at a time, and the rest."""
+    block = most * width
+    done = count // block * block if count > block else 0
+    if done:
+        with f.loop(0, done, block) as loop:
+            body(loop.index, columns_of(f, block, width))
+    if count > done:
+        body(done, columns_of(f, count - done, width))
+
+
 def grouped(columns: Sequence[Columns], most: int) -> list[list[Columns]]:
     """Vectors in groups of nearly equal length, at most `most` each.
 

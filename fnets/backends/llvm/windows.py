@@ -16,7 +16,7 @@ import numpy as np
 from fnets.backends.llvm.operations import maximum, minimum
 from fnets.backends.llvm.stage import Stage
 from fnets.backends.llvm.text import BOOL, DOUBLE, INT32, INT64, SINGLE, Function, Lanes
-from fnets.backends.llvm.tiles import Columns, Offset, columns_of
+from fnets.backends.llvm.tiles import Columns, Offset, each_block
 from fnets.core.ir import Eqn, Var
 
 _TILE = 4  # vectors that go through a window together
@@ -212,14 +212,8 @@ class Windows(Stage):
 
     def _columns(self, x: Offset, y: Offset, taps: list[tuple[Offset, Offset]]) -> None:
         """One window, for all columns."""
-        f, n, block = self.f, self.columns, _TILE * self.width
-        done = n // block * block if n > block else 0
-        if done:
-            with f.loop(0, done, block) as loop:
-                columns = columns_of(f, block, self.width)
-                self._window(columns, f.add(x, loop.index), f.add(y, loop.index), taps)
-        if n > done:
-            self._window(columns_of(f, n - done, self.width), f.add(x, done), f.add(y, done), taps)
+        f = self.f
+        each_block(f, self.columns, self.width, _TILE, lambda at, c: self._window(c, f.add(x, at), f.add(y, at), taps))
 
     def _window(self, columns: Sequence[Columns], x: Offset, y: Offset, taps: list[tuple[Offset, Offset]]) -> None:
         """One window, for a tile of columns."""
