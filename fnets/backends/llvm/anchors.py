@@ -5,7 +5,7 @@ Each module gives `lower(eqn, vector_bytes)`, or a table of them: the stages of 
 
 from __future__ import annotations
 
-from fnets.backends.llvm import contraction, convolution, loops, movement, windows
+from fnets.backends.llvm import contraction, convolution, gathers, loops, movement, windows
 from fnets.backends.llvm.regions import Lowering
 from fnets.backends.llvm.stage import Stage
 from fnets.core.ir import Eqn
@@ -14,6 +14,7 @@ LOWER: dict[str, Lowering] = {
     "dot_general": contraction.lower,
     **windows.LOWER,
     **movement.LOWER,
+    **gathers.LOWER,
     **dict.fromkeys(["conv_last", "conv_input_grad_last", "conv_weight_grad_last"], convolution.lower),
     "scan": lambda e, vector_bytes: loops.lower_scan(e, vector_bytes, lower),
 }

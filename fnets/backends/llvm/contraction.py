@@ -41,7 +41,10 @@ _RATE = 50.0  # multiplications of float32 in a nanosecond
 _BANDWIDTH = 15.0  # bytes in a nanosecond
 _PANEL = 64 * 1024  # bytes of rhs that a block of the contracted axis holds for a tile's columns
 _CACHE = 512 * 1024  # bytes of rhs that stay in a core's cache
-_FEW = 16  # of the contracted axis at once where rhs is read once
+_FEW_READS = 32  # rows of lhs up to which rhs is read as a stream
+_LEAST = 32 * 1024  # bytes of rhs for each row of a part
+_FEW_SUMS = 16 * 1024  # elements of a result that may be a sum over parts
+_DEEP = 512  # the length of a contracted axis from which it may be cut
 _LONG = 2  # a contracted axis that is longer than so many blocks is blocked
 _FEW_ROWS = 8  # up to so many rows of lhs, transposing rhs costs more than the product
 
@@ -130,7 +133,7 @@ def lower(e: Eqn, vector_bytes: int) -> list[Stage] | None:
     _, rows, _, depth = p.sizes
     if rows <= _FEW_ROWS and p.k and p.k[-1].a == p.k[-1].b == 1 and not (p.n and p.n[-1].b == 1):
         return [Dot(e, p, vector_bytes)]
-    if p.n and (p.n[-1].b != 1 or _is_scattered(p, vector_bytes)):
+    if p.n and (p.n[-1].b != 1 or _worth_packing(p)):
         pack = Pack(e, p, vector_bytes)
         return [pack, Tile(e, pack.product, vector_bytes, pack.width)]
     return [Tile(e, p, vector_bytes)]
@@ -180,8 +183,8 @@ class _Kernel(Stage):
 
 
 def _is_leading(v: Var, extent: int, step: int) -> bool:
-    shape = v.aval.shape
-    return bool(shape) and shape[0] == extent and step * extent == v.aval.size
+    """True if an axis steps through all of a variable's memory."""
+    return step * extent == v.aval.size
 
 
 class Tile(_Kernel):
@@ -203,15 +206,15 @@ class Tile(_Kernel):
         self.block = self.depth = p.k[0].extent if p.k else 1
         inner = math.prod([x.extent for x in p.k[1:]])
         most = max(1, _PANEL // (self.width * self.size * inner))
-        if self.row.extent <= self.rows:
-            # each element of rhs is read once: in the order of memory
-            if self.column.extent > self.width and not self.packed and p.b.aval.nbytes > _CACHE // 2:
-                self.block = min(self.depth, _FEW)
+        _, m, n, k = p.sizes
+        if self.row.extent <= _FEW_READS:
+            # rhs is hardly read again: in the order of memory, if that is not the cache
+            if self.column.extent > self.width and not self.packed and n * k * self.size > _CACHE:
+                self.block = min(self.depth, 16)
         elif self.depth > _LONG * most:
             self.block = -(-self.depth // -(-self.depth // most))
-        _, m, n, _ = p.sizes
         # every part of the rows reads all of rhs: enough of them to hide that, if it is not in the cache
-        least = 32 if p.sizes[2] * p.sizes[3] * self.size > _CACHE else 1
+        least = min(128, n * k * self.size // _LEAST)
         candidates = []
         if p.batch:
             candidates.append(("outer", p.batch[0], 1))
@@ -220,10 +223,10 @@ class Tile(_Kernel):
         rows = divisor(self.row.extent, self.rows)
         if rows < 0.6 * self.rows:
             rows = self.rows
-        candidates.append(("rows", self.row, -(-least // rows) * rows))
+        candidates.append(("rows", self.row, max(1, -(-least // rows)) * rows))
+        if self.depth >= _DEEP and m * n <= _FEW_SUMS and not p.batch:
+            candidates.append(("sum", p.k[0], 64))
         candidates.append(("columns", self.column, self.width))
-        if p.k and m * n <= 4096 and not p.batch:
-            candidates.append(("sum", p.k[0], max(1, 64 // inner)))
         self._cut(candidates)
 
     def write(self, name: str) -> Function:
@@ -296,12 +299,12 @@ class Tile(_Kernel):
 _NONE = Axis(1, 0, 1, 1)
 
 
-def _is_scattered(p: Product, vector_bytes: int) -> bool:
-    """True if rhs is large, its rows lie so that they share places in the cache, and it is read often enough to be copied."""
+def _worth_packing(p: Product) -> bool:
+    """True if rhs is large and read often enough to be copied: very large, or with rows that share places in the cache."""
     size = p.c.aval.dtype.itemsize
-    steps = [x.b * size % 4096 for x in p.k if x.extent > 64]
-    fits = p.n[-1].extent * size % vector_bytes == 0
-    return fits and p.sizes[1] >= 128 and p.b.aval.nbytes > 2 * _CACHE and 0 in steps
+    nbytes = p.sizes[2] * p.sizes[3] * size
+    scattered = any([x.extent > 64 and x.b * size % 4096 == 0 for x in p.k])
+    return p.sizes[1] >= 128 and nbytes > (2 if scattered else 8) * _CACHE
 
 
 def _row(p: Product) -> Axis:
@@ -317,7 +320,6 @@ def _tile(p: Product, vector_bytes: int, width: int = 0) -> tuple[int, int]:
     most, zmm = accumulators(vector_bytes), vector_bytes / 64
     # rows that lie a multiple of this apart share few places in the cache
     most_rows = 8 if row.a * p.c.aval.dtype.itemsize % 2048 == 0 else most
-    all_vectors = -(-columns // lanes)
 
     def cycles(r: int, v: int) -> float:
         """Of one step of a tile: products, as latency allows, and loads; what few or many vectors or many rows cost beyond is measured."""
@@ -328,95 +330,99 @@ def _tile(p: Product, vector_bytes: int, width: int = 0) -> tuple[int, int]:
         return [(n, k) for n, k in ((size, count // size), (count % size, 1)) if n and k]
 
     best, choice = math.inf, (1, 1)
-    for v in [width // lanes] if width else range(1, min(all_vectors, most) + 1):
+    for v in [width // lanes] if width else range(1, min(-(-columns // lanes), most) + 1):
         for r in range(1, min(rows, most // v, most_rows) + 1):
-            kinds = [(x, y) for x in parts(rows, r) for y in parts(all_vectors, v)]
-            time = sum([nr * nv * cycles(xr, xv) for (xr, nr), (xv, nv) in kinds]) * (1 + 0.03 * len(kinds))
+            kinds = [(x, y) for x in parts(rows, r) for y in parts(columns, v * lanes)]
+            time = sum([nr * nc * cycles(xr, -(-xc // lanes)) for (xr, nr), (xc, nc) in kinds])
+            time *= 1 + 0.03 * len(kinds)  # each is code of its own
             if time < best:
                 best, choice = time, (v, r)
     return choice
 
 
 class Pack(Stage):
-    """rhs in panels: (batch and outer axes of n, panels, contracted axes, columns of a panel), columns contiguous."""
+    """rhs in panels: (batch and outer axes of n, panels, contracted axes, columns of a panel), columns contiguous.
+
+    `product` is the same product with the panels for rhs. It works along the batch if there is one, else along the columns.
+    """
 
     def __init__(self, e: Eqn, p: Product, vector_bytes: int):
         self.eqns = [e]
         self.dtype = p.c.aval.dtype
         self.size = self.dtype.itemsize
-        self.lanes = lanes = vector_bytes // self.size
-        column = p.n[-1]
-        self.width = _tile(p, vector_bytes)[0] * lanes
-        self.panels = -(-column.extent // self.width)
+        self.lanes = vector_bytes // self.size
+        self.column = p.n[-1]
+        self.width = _tile(p, vector_bytes)[0] * self.lanes
         k = sorted(p.k, key=lambda x: -x.a)
         depth = math.prod([x.extent for x in k])
-        panel = depth * self.width
+        self.panel = depth * self.width
         outer = [*p.batch, *p.n[:-1]]
-        shape = (*[x.extent for x in outer], self.panels, depth, self.width)
+        shape = (*[x.extent for x in outer], -(-self.column.extent // self.width), depth, self.width)
         self.packed = Var(ShapedArray(shape, self.dtype))
-        steps = _steps([x.extent for x in k])
-        # in these axes, b is the step in rhs and c that in the panels
-        self.outer = [Axis(x.extent, 0, x.b, s) for x, s in zip(outer, _steps(shape))]
-        self.k = _merged([Axis(x.extent, 0, x.b, s * self.width) for x, s in zip(k, steps)])
-        self.column, self.panel = column, panel
-        packed_k = _merged([Axis(x.extent, x.a, s * self.width, 0) for x, s in zip(k, steps)])
-        moved = [Axis(x.extent, x.a, y.c, x.c) for x, y in zip(outer, self.outer)]
-        batch, n = moved[: len(p.batch)], moved[len(p.batch) :]
-        self.product = Product(p.a, self.packed, p.c, batch, p.m, [*n, Axis(column.extent, 0, 1, column.c)], packed_k)
-        inner = next((x for x in self.k if x.b == 1 and column.b != 1), None)
-        self.inner = inner or Axis(1, 0, 1, 0)
-        self.k = [x for x in self.k if x is not inner]
-        self.side = min(lanes, 8, 1 << (self.inner.extent.bit_length() - 1))
         self.loaded, self.stored = [p.b], [self.packed]
-        self.shared = bool(p.batch)
-        self.extent = p.batch[0].extent if p.batch else self.panels
+
+        steps, inner = _steps(shape), [s * self.width for s in _steps([x.extent for x in k])]
+        moved = [Axis(x.extent, x.a, s, x.c) for x, s in zip(outer, steps)]
+        batch, n = moved[: len(p.batch)], [*moved[len(p.batch) :], Axis(self.column.extent, 0, 1, self.column.c)]
+        order = _merged([Axis(x.extent, x.a, s, 0) for x, s in zip(k, inner)])
+        self.product = Product(p.a, self.packed, p.c, batch, p.m, n, order)
+
+        # of these axes, b is the step in rhs and c that in the panels
+        self.outer = [Axis(x.extent, 0, x.b, s) for x, s in zip(outer, steps)]
+        self.k = _merged([Axis(x.extent, 0, x.b, s) for x, s in zip(k, inner)])
+        self.inner = next((x for x in self.k if x.b == 1), Axis(1, 0, 1, 0))
+        self.side = min(self.lanes, 8, 1 << (self.inner.extent.bit_length() - 1))
+
+        self.batched = bool(p.batch)
+        self.extent = p.batch[0].extent if p.batch else self.column.extent
+        self.blocking = 1 if p.batch else self.width
         self.chunk = self.extent
         if p.batch:
             self.aligned = frozenset([self.packed, *([p.b] if _is_leading(p.b, self.extent, self.outer[0].b) else [])])
 
     def write(self, name: str) -> Function:
         f = self.begin(name)
-        n, size = self.column, self.size
-        with _loops(f, self.outer, self.shared) as (_, b, c):
-            source, target = (
-                f.address(self.pointer[self.loaded[0]], b, size),
-                f.address(self.pointer[self.packed], c, size),
-            )
-            low, high = (0, self.panels) if self.shared else ("%low", "%high")
-            with f.loop(low, high, 1) as panels:
-                target = f.address(target, f.mul(panels.index, self.panel), size)
-                column = f.mul(panels.index, self.width)
-                if n.b == 1:
-                    self._copy(f, source, target, column)
-                else:
-                    self._transpose(f, source, target, column)
+        with _loops(f, self.outer, self.batched) as (_, b, c):
+            source = f.address(self.pointer[self.loaded[0]], b, self.size)
+            target = f.address(self.pointer[self.packed], c, self.size)
+            if self.column.b == 1:
+                self._copy(f, source, target)
+            else:
+                self._transpose(f, source, target)
         f.do("ret void")
         return f
 
-    def _copy(self, f: Function, source: str, target: str, column: Offset) -> None:
-        """A panel of columns that are contiguous in rhs; vectors beyond the last repeat it, nobody reads them."""
-        v, size = Lanes(f, self.lanes), self.size
-        firsts = range(0, self.width, self.lanes)
-        places = [f.smaller(f.add(column, i), self.column.extent - self.lanes) for i in firsts]
-        columns = [f.address(source, place, size) for place in places]
-        with _loops(f, self.k) as (_, b, c):
-            for first, x in zip(firsts, columns):
-                v.store(v.load(f.address(x, b, size), self.dtype), f.address(target, f.add(c, first), size), self.dtype)
+    def _copy(self, f: Function, source: str, target: str) -> None:
+        """Panels of columns that are contiguous in rhs."""
 
-    def _transpose(self, f: Function, source: str, target: str, column: Offset) -> None:
-        """A panel by square blocks; columns beyond the last repeat it."""
+        def panel(first: Offset, count: int) -> None:
+            from_, to = (
+                f.address(source, first, self.size),
+                f.address(target, f.mul(first, self.product.sizes[3]), self.size),
+            )
+            columns = columns_of(f, count, self.lanes)
+            with _loops(f, self.k) as (_, b, c):
+                values = load(f, self.dtype, from_, [b], columns)
+                store(f, self.dtype, to, [c], columns, values)
+
+        blocks(f, self.column.extent, self.width, panel, not self.batched)
+
+    def _transpose(self, f: Function, source: str, target: str) -> None:
+        """Square blocks, transposed in registers; columns beyond the last, which nobody reads, repeat it."""
         v, n, side, size = Lanes(f, self.side), self.column, self.side, self.size
-        with f.loop(0, self.width, side) as block:
-            at = f.add(column, block.index)
-            places = [f.smaller(f.add(at, i), n.extent - 1) for i in range(side)]
+        low, high = (0, n.extent) if self.batched else ("%low", "%high")
+        with f.loop(low, high, side) as block:
+            places = [f.smaller(f.add(block.index, i), n.extent - 1) for i in range(side)]
             rows = [f.address(source, f.mul(place, n.b), size) for place in places]
-            target = f.address(target, block.index, size)
-            with _loops(f, self.k) as (_, b, c), f.loop(0, self.inner.extent, side) as loop:
+            panel, column = (f.op(f"{how} i64 {block.index}, {self.width}") for how in ("udiv", "urem"))
+            to = f.address(target, f.add(f.mul(panel, self.panel), column), size)
+            others = [x for x in self.k if x is not self.inner]
+            with _loops(f, others) as (_, b, c), f.loop(0, self.inner.extent, side) as loop:
                 first = f.smaller(loop.index, self.inner.extent - side)  # the last block overlaps the one before
                 values = [v.load(f.address(r, f.add(b, first), size), self.dtype) for r in rows]
-                to = f.add(c, f.mul(first, self.inner.c))
+                at = f.add(c, f.mul(first, self.inner.c))
                 for i, x in enumerate(transposed(f, self.dtype, values)):
-                    v.store(x, f.address(target, f.add(to, i * self.inner.c), size), self.dtype)
+                    v.store(x, f.address(to, f.add(at, i * self.inner.c), size), self.dtype)
 
 
 class Dot(_Kernel):

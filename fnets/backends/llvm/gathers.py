@@ -14,7 +14,7 @@ import numpy as np
 
 from fnets.backends.llvm.movement import copy_row, steps_of
 from fnets.backends.llvm.operations import maximum, minimum
-from fnets.backends.llvm.stage import Stage, part_length
+from fnets.backends.llvm.stage import Stage
 from fnets.backends.llvm.text import BOOL, INT64, Function, Lanes, is_supported
 from fnets.backends.llvm.tiles import Columns, Offset, each_block
 from fnets.core.avals import ShapedArray
@@ -162,8 +162,11 @@ class Gather(_Indexed):
         if self.lead(lambda a: bool(shape) and a.n == shape[0] and a.picked == step):
             self.extent = shape[0]
             self.aligned = frozenset([result, *[v for v in self.loaded if self._in_step(v)]])
-        nbytes = result.aval.size * result.aval.dtype.itemsize
-        self.chunk = part_length(self.extent, 0.1 * nbytes + self._reads() * (1 + len(indices)))
+        self.chunk = self.extent
+
+    @property
+    def nanoseconds(self) -> float:
+        return 0.1 * self.picked.aval.nbytes + self._reads() * (1 + len(self.indices))
 
     def _in_step(self, v: Var) -> bool:
         """True if a row of the result needs no more than the same row of an operand."""
@@ -214,12 +217,18 @@ class Scatter(_Indexed):
             self.aligned = frozenset([result] if base is None else [result, base])
         if not self.filters and not any([a.leads for a in (*self.before, *self.after)]):
             self.extent, self.aligned = 1, frozenset()
-        scan = self.count * (1 + len(indices)) if self.filters else 0
-        size = result.aval.dtype.itemsize
-        work = 0.04 * size * result.aval.size + 0.15 * size * updates.aval.size + self.count * (1 + len(indices))
-        self.chunk = part_length(self.extent, work)
-        if scan:  # every part reads all indices: that must stay little
-            self.chunk = max(self.chunk, -(-self.extent // max(1, int(work / (4 * scan)))))
+        self.chunk = self.extent
+        if self.filters:  # every part reads all indices: that must stay little
+            self.blocking = -(-self.extent // max(1, int(self.nanoseconds / (4 * self._scan))))
+
+    @property
+    def _scan(self) -> int:
+        """Estimated nanoseconds to read all indices."""
+        return self.count * (1 + len(self.indices))
+
+    @property
+    def nanoseconds(self) -> float:
+        return 0.04 * self.table.aval.nbytes + 0.15 * self.picked.aval.nbytes + self._scan
 
     def replaceable(self, result: Var) -> list[Var]:
         return [self.base] if self.base is not None and self.eqns[0].invars.count(self.base) == 1 else []
