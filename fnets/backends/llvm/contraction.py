@@ -214,7 +214,7 @@ class Tile(_Kernel):
         elif self.depth > _LONG * most:
             self.block = -(-self.depth // -(-self.depth // most))
         # every part of the rows reads all of rhs: enough of them to hide that, if it is not in the cache
-        least = min(128, n * k * self.size // _LEAST)
+        least = min(128, n * k * self.size // _LEAST, m // 4)
         candidates = []
         if p.batch:
             candidates.append(("outer", p.batch[0], 1))
@@ -317,21 +317,21 @@ def _tile(p: Product, vector_bytes: int, width: int = 0) -> tuple[int, int]:
     row, column = _row(p), p.n[-1] if p.n else _NONE
     rows, columns = row.extent, column.extent
     lanes = vector_bytes // p.c.aval.dtype.itemsize
-    most, zmm = accumulators(vector_bytes), vector_bytes / 64
+    most, zmm, registers = accumulators(vector_bytes), vector_bytes / 64, vector_bytes // 2
     # rows that lie a multiple of this apart share few places in the cache
     most_rows = 8 if row.a * p.c.aval.dtype.itemsize % 2048 == 0 else most
 
     def cycles(r: int, v: int) -> float:
         """Of one step of a tile: products, as latency allows, and loads; what few or many vectors or many rows cost beyond is measured."""
         bound = max(r * v * zmm, 4, v * zmm + r / 2)
-        return bound + 0.1 * v * zmm + 1.5 / v + 0.2 * max(0, v - 4) + 0.1 * max(0, r - 8)
+        return bound + 0.5 + (0.1 * v + 1.5 / v) * zmm + 0.2 * max(0, v - 4) + 0.1 * max(0, r - 8)
 
     def parts(count: int, size: int) -> list[tuple[int, int]]:
         return [(n, k) for n, k in ((size, count // size), (count % size, 1)) if n and k]
 
     best, choice = math.inf, (1, 1)
     for v in [width // lanes] if width else range(1, min(-(-columns // lanes), most) + 1):
-        for r in range(1, min(rows, most // v, most_rows) + 1):
+        for r in range(1, min(rows, most // v, (registers - 1) // v - 1, most_rows) + 1):
             kinds = [(x, y) for x in parts(rows, r) for y in parts(columns, v * lanes)]
             time = sum([nr * nc * cycles(xr, -(-xc // lanes)) for (xr, nr), (xc, nc) in kinds])
             time *= 1 + 0.03 * len(kinds)  # each is code of its own
