@@ -38,13 +38,14 @@ from fnets.core.ir import Eqn, Literal, Var
 _MOST = 2000**3  # multiplications from which BLAS, which packs both operands, is faster
 _PART = 40_000  # estimated nanoseconds of a part, when there are enough
 _RATE = 50.0  # multiplications of float32 in a nanosecond
-_BANDWIDTH = 15.0  # bytes in a nanosecond
+_BANDWIDTH = 40.0  # bytes in a nanosecond
 _PANEL = 64 * 1024  # bytes of rhs that a block of the contracted axis holds for a tile's columns
 _CACHE = 512 * 1024  # bytes of rhs that stay in a core's cache
 _FEW_READS = 32  # rows of lhs up to which rhs is read as a stream
 _LEAST = 32 * 1024  # bytes of rhs for each row of a part
 _FEW_SUMS = 16 * 1024  # elements of a result that may be a sum over parts
 _DEEP = 512  # the length of a contracted axis from which it may be cut
+_LONG_SUM = 100  # a contracted axis that is so many times longer than lhs has rows is cut first
 _LONG = 2  # a contracted axis that is longer than so many blocks is blocked
 _FEW_ROWS = 8  # up to so many rows of lhs, transposing rhs costs more than the product
 
@@ -174,8 +175,11 @@ class _Kernel(Stage):
         if self._shares("sum"):
             self.accumulated = frozenset(self.stored)
         else:
-            arrays = zip((self.p.a, self.p.b, self.p.c), axis[1:])
-            self.aligned = frozenset([v for v, step in arrays if _is_leading(v, axis.extent, step)])
+            arrays = list(zip((self.p.a, self.p.b, self.p.c), axis[1:]))
+            others = {
+                v for v, step in arrays if not _is_leading(v, axis.extent, step)
+            }  # of an array that comes twice, both count
+            self.aligned = frozenset(self.buffers) - others
 
     def _shares(self, name: str) -> bool:
         """True if it is this that is cut into parts."""
@@ -190,8 +194,8 @@ def _is_leading(v: Var, extent: int, step: int) -> bool:
 class Tile(_Kernel):
     """A product by register tiles.
 
-    The loops, from the outside: batch and all but the longest axis of m and the last of n; panels of columns; blocks of the contracted
-    axis, if it is long; blocks of rows.
+    The loops, from the outside: batch and all but the longest axis of m and the last of n; blocks of the contracted axis, if it is long;
+    panels of columns; blocks of rows.
     """
 
     def __init__(self, e: Eqn, p: Product, vector_bytes: int, width: int = 0):
@@ -225,7 +229,8 @@ class Tile(_Kernel):
             rows = self.rows
         candidates.append(("rows", self.row, max(1, -(-least // rows)) * rows))
         if self.depth >= _DEEP and m * n <= _FEW_SUMS and not p.batch:
-            candidates.append(("sum", p.k[0], 64))
+            # where rhs is far larger than lhs's rows are many, no part should read all of it
+            candidates.insert(0 if self.depth >= _LONG_SUM * m else len(candidates), ("sum", p.k[0], 64))
         candidates.append(("columns", self.column, self.width))
         self._cut(candidates)
 
@@ -331,7 +336,7 @@ def _tile(p: Product, vector_bytes: int, width: int = 0) -> tuple[int, int]:
 
     best, choice = math.inf, (1, 1)
     for v in [width // lanes] if width else range(1, min(-(-columns // lanes), most) + 1):
-        for r in range(1, min(rows, most // v, (registers - 1) // v - 1, most_rows) + 1):
+        for r in range(1, min(rows, most // v, (registers - 2) // v - 1, most_rows) + 1):
             kinds = [(x, y) for x in parts(rows, r) for y in parts(columns, v * lanes)]
             time = sum([nr * nc * cycles(xr, -(-xc // lanes)) for (xr, nr), (xc, nc) in kinds])
             time *= 1 + 0.03 * len(kinds)  # each is code of its own
