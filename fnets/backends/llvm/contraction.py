@@ -172,7 +172,7 @@ class _Kernel(Stage):
         best = next((i for i, n in enumerate(parts) if n >= wanted), max(range(len(parts)), key=parts.__getitem__))
         self.cut, axis, self.blocking = candidates[best]
         self.extent = self.chunk = axis.extent
-        if self._shares("sum"):
+        if self.cut == "sum":
             self.accumulated = frozenset(self.stored)
         else:
             arrays = list(zip((self.p.a, self.p.b, self.p.c), axis[1:]))

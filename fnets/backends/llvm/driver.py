@@ -35,6 +35,15 @@ class Driver:
             for s in chain.stages:
                 self._call(self.f, s, self.pointer, self.scratch, "0", str(s.extent))
 
+    def errors(self, stages: Sequence[Stage]) -> str:
+        """How many errors the stages have counted; nothing if none of them counts."""
+        total = ""
+        for s in stages:
+            if s.errors is not None:
+                count = self.f.op(f"load i64, ptr {self.pointer[s.errors]}")
+                total = self.f.op(f"add i64 {total}, {count}") if total else count
+        return total
+
     def _share(self, chain: Chain) -> None:
         f, buffers = self.f, chain.buffers
         operands = f.allocate(8 * (len(buffers) + 1))

@@ -12,7 +12,6 @@ import contextlib
 import ctypes
 import re
 from collections import Counter
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -25,8 +24,9 @@ from fnets.backends.llvm.regions import Call
 from fnets.backends.llvm.stage import Stage
 from fnets.backends.llvm.text import ATTRIBUTES, Function
 from fnets.core.avals import ShapedArray
-from fnets.core.ir import Eqn, Var
+from fnets.core.ir import Eqn, Var, eval_jaxpr
 from fnets.core.primitive import Primitive
+from fnets.errors import IndexingError
 
 _WITHOUT_LOCK = 20_000  # estimated nanoseconds from which other Python threads may run meanwhile
 new_array = np.empty  # makes the results
@@ -48,16 +48,25 @@ _new_function.argtypes = (ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)
 
 
 class Retry:
-    """Calls an entry again with contiguous arrays; it is the entry's `self`, so what it holds lives as long as the entry."""
+    """Takes over from an entry: with contiguous arrays, or, if it gets no results, in NumPy, for the error that the kernels found.
 
-    def __init__(self, loaded: Loaded, address: int, inputs: Sequence[ShapedArray]):
+    It is the entry's `self`, so what it holds lives as long as the entry.
+    """
+
+    def __init__(self, loaded: Loaded, address: int, region: Call):
         self._loaded = loaded
-        self._inputs = inputs
+        self._inputs = [v.aval for v in region.inputs]
+        self._jaxpr = region.jaxpr if any([s.errors for s in region.stages]) else None
         self._definition = _MethodDef(b"kernel", address, _FASTCALL, None)
         self.entry = _new_function(ctypes.addressof(self._definition), self, None)
 
     def __call__(self, *args: Any) -> Any:
         inputs = [_as_expected(x, a) for x, a in zip(args, self._inputs)]
+        if len(args) == len(self._inputs) and self._jaxpr is not None:
+            eval_jaxpr(self._jaxpr, inputs)
+            raise IndexingError(
+                "[jit] expected indices within bounds, got some beyond. Run it with backend='numpy' to see where."
+            )
         return self.entry(*inputs, *[np.empty(a.shape, a.dtype) for a in args[len(inputs) :]])
 
 
@@ -158,16 +167,28 @@ def _entry(name: str, region: Call, names: dict[Stage, str], head: int) -> Funct
     block = _block(f, plan, threads) if plan.size or plan.scratch else ""
     unlocked = region.nanoseconds >= _WITHOUT_LOCK
     state = f.call("ptr", "PyEval_SaveThread") if unlocked else ""
-    Driver(f, plan, names, data, block, threads).run(region.chains)
+    driver = Driver(f, plan, names, data, block, threads)
+    driver.run(region.chains)
+    wrong = driver.errors(region.stages)
     if unlocked:
         f.call("void", "PyEval_RestoreThread", ("ptr", state))
     if block:
         f.call("void", pool.GIVE, ("ptr", block))
+    if wrong:
+        explain, go = f.new("explain"), f.new("go")
+        f.do(f"br i1 {f.op(f'icmp eq i64 {wrong}, 0')}, label %{go}, label %{explain}")
+        f.label(explain)
+        f.do(f"ret ptr {_call_self(f, str(len(region.inputs)))}")
+        f.label(go)
     _return_results(f, region, objects[len(region.inputs) :])
     f.label("retry")
-    again = f.call("ptr", "PyObject_Vectorcall", ("ptr", "%self"), ("ptr", "%args"), ("i64", "%count"), ("ptr", "null"))
-    f.do(f"ret ptr {again}")
+    f.do(f"ret ptr {_call_self(f, '%count')}")
     return f
+
+
+def _call_self(f: Function, count: str) -> str:
+    """Have Python take over, with the first `count` operands."""
+    return f.call("ptr", "PyObject_Vectorcall", ("ptr", "%self"), ("ptr", "%args"), ("i64", count), ("ptr", "null"))
 
 
 def _block(f: Function, plan: Plan, threads: str) -> str:
@@ -276,7 +297,7 @@ class Kernel:
 
     def __init__(self, region: Call, loaded: Loaded):
         self.region = region
-        self.entry = Retry(loaded, loaded.address(region.entry), [v.aval for v in region.inputs]).entry
+        self.entry = Retry(loaded, loaded.address(region.entry), region).entry
         self.results = [v.aval for v in region.outputs]
 
     def __call__(self, *args: Any) -> list:

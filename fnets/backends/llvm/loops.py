@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from fnets.backends.llvm import pool
 from fnets.backends.llvm.chains import Chain, chains
 from fnets.backends.llvm.driver import Driver
@@ -16,6 +18,7 @@ from fnets.backends.llvm.prepare import prepare
 from fnets.backends.llvm.regions import Lowering, Native, Region
 from fnets.backends.llvm.stage import Stage
 from fnets.backends.llvm.text import Function
+from fnets.core.avals import ShapedArray
 from fnets.core.ir import Atom, Eqn, Jaxpr, Var
 
 
@@ -37,9 +40,11 @@ class Body:
                 fixed.update(s.stored)
         self.before: list[Chain] = chains(first, native.vector_bytes)
         self.chains: list[Chain] = chains([s for s in region.stages if s not in first], native.vector_bytes)
-        kept = [v for s in first for v in s.stored]
+        kept = [v for s in first for v in s.stored] + [s.errors for s in region.stages if s.errors is not None]
         self.plan = Plan([*self.before, *self.chains], {*self.operands, *self.made}, kept)
         self.nanoseconds = region.nanoseconds
+        self.stages = region.stages
+        self.counts = any([s.errors for s in region.stages])
 
     def write(self, f: Function) -> dict[Stage, str]:
         """Have the functions of the stages in the module of `f`; returns their names."""
@@ -81,6 +86,10 @@ class Scan(Stage):
         self.body = body
         self.loaded = [v for v in dict.fromkeys(e.invars) if type(v) is Var]
         self.stored = list(e.outvars)
+        if body.counts:
+            self.errors = Var(ShapedArray((1,), np.int64))
+            self.stored.append(self.errors)
+            self.accumulated = frozenset([self.errors])
         self.length: int = e.params["length"]
         self.consts, self.carries = e.params["num_consts"], e.params["num_carry"]
         self.threads = pool.num_threads() if any([c.parts > 1 for c in body.chains]) else 1
@@ -126,7 +135,12 @@ class Scan(Stage):
             for v, target in zip(body.results, targets):
                 if v in body.made:
                     place.setdefault(v, target)
-            Driver(f, body.plan, names, {**inputs, **place}, block, threads).run(body.chains)
+            driver = Driver(f, body.plan, names, {**inputs, **place}, block, threads)
+            driver.run(body.chains)
+            if self.errors is not None:
+                wrong, total = driver.errors(body.stages), self.pointer[self.errors]
+                counted = f.op(f"load i64, ptr {total}")
+                f.do(f"store i64 {f.op(f'add i64 {wrong}, {counted}')}, ptr {total}")
             for v, target in zip(body.results, targets):
                 from_ = place.get(v) or inputs[v]
                 if from_ != target:

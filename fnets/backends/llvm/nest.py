@@ -152,13 +152,15 @@ class NestStage(Stage):
         cleared = any([self._has_parts(self._result_shape(v)) for v in columns])  # as a whole, before the loops
         self.blocking = self.extent if cleared or not self.outer and "to_row" in levels.values() else 1
         self.accumulated = frozenset(columns if self.blocking < self.extent else ())
-        accesses: dict[Var, list[tuple[int, ...]]] = {}
+        self.accesses: dict[
+            Var, set[tuple[int, ...]]
+        ] = {}  # of each buffer, the padded shapes in which it is read or written
         for e in self.eqns:
             for v, shape in self._accesses(e):
-                accesses.setdefault(self.reads.source(v), []).append(shape)  # type: ignore[arg-type]
+                self.accesses.setdefault(self.reads.source(v), set()).add(shape)  # type: ignore[arg-type]
         for v in self.stored:
-            accesses.setdefault(v, []).append(self._result_shape(v))
-        self.aligned = frozenset([v for v in self.buffers if all(map(self._has_parts, accesses[v]))])
+            self.accesses.setdefault(v, set()).add(self._result_shape(v))
+        self.aligned = frozenset([v for v in self.buffers if all(map(self._has_parts, self.accesses[v]))])
 
     def _has_parts(self, shape: tuple[int, ...]) -> bool:
         """True if each part has elements of its own of an operand or result of this padded shape, in the parts' order."""
@@ -209,15 +211,15 @@ class NestStage(Stage):
         """Operands whose memory may be the result's: each of their elements is read before that place is written."""
         if self.nest.level[result] != "full" or self.last_phase > 0:
             return []
-        out = []
-        for s in self.loaded:
-            if s.aval.dtype == result.aval.dtype and s.aval.size == result.aval.size and not s.aval.weak_type:
-                accesses = [
-                    shape for e in self.nest.eqns for v, shape in self._accesses(e) if self.reads.source(v) is s
-                ]
-                if all([shape == self.nest.domain for shape in accesses]):
-                    out.append(s)
-        return out
+        aval, own = result.aval, {self.domain}
+        return [
+            s
+            for s in self.loaded
+            if s.aval.dtype == aval.dtype
+            and s.aval.size == aval.size
+            and not s.aval.weak_type
+            and self.accesses[s] == own
+        ]
 
     # ------------------------------------------------------------------ writing
 

@@ -16,6 +16,7 @@ from fnets.backends.llvm.nest import NestStage
 from fnets.backends.llvm.operations import HEAVY
 from fnets.backends.llvm.stage import Stage
 from fnets.core.ir import Eqn, Jaxpr, Var, has_effect
+from fnets.primitives.base import reshape_p
 
 Lowering = Callable[[Eqn, int], list[Stage] | None]  # the stages of an equation that no nest can run, or None
 keeps_inside = True  # False in tests: then all that one stage leaves for another is a result
@@ -45,7 +46,7 @@ class Region:
         reads = native.reads
         nodes = grouping.group(eqns, reads)
         made = {v: i for i, n in enumerate(nodes) for e in _inside(n) for v in e.outvars}
-        sources = {v: reads.source(v) for e in eqns for v in e.invars if type(v) is Var}
+        sources = self.sources = {v: reads.source(v) for e in eqns for v in e.invars if type(v) is Var}
         self.inputs: list[Var] = [v for v in dict.fromkeys(sources.values()) if v not in made]  # type: ignore[misc]
         crossing = {
             s
@@ -65,6 +66,20 @@ class Region:
             s.roots = sources  # type: ignore[assignment]
 
     @property
+    def jaxpr(self) -> Jaxpr:
+        """The equations as a program of the inputs, with the reshapes that they read through."""
+        reshapes = []
+        for v, s in self.sources.items():
+            if v is not s:
+                reshapes.append(Eqn(reshape_p, (s,), (v,), {"new_sizes": v.aval.shape}, None))
+        made = {s: e for e in self.eqns for s in e.outvars}
+        eqns: list[Eqn] = [r for r in reshapes if r.invars[0] not in made]
+        for e in self.eqns:
+            eqns.append(e)
+            eqns += [r for r in reshapes if made.get(r.invars[0]) is e]  # type: ignore[call-overload]
+        return Jaxpr((), (), self.inputs, eqns, ())
+
+    @property
     def nanoseconds(self) -> float:
         """An estimate of how long it takes on one thread."""
         return sum([s.nanoseconds for s in self.stages])
@@ -76,7 +91,8 @@ class Call(Region):
     def __init__(self, eqns: Sequence[Eqn], native: Native, used_outside: Callable[[Var], bool]):
         super().__init__(eqns, native, used_outside)
         self.chains: list[Chain] = chains(self.stages, native.vector_bytes)
-        self.plan = Plan(self.chains, {*self.inputs, *self.outputs})
+        counts = [s.errors for s in self.stages if s.errors is not None]
+        self.plan = Plan(self.chains, {*self.inputs, *self.outputs}, counts)
         self.entry = ""  # the name of its function
         self.replaceable: dict[Var, list[Var]] = {}  # operands in whose memory a result may be written
 
