@@ -29,7 +29,16 @@ from fnets import (
     tree,
     tree_util,
 )
-from fnets.config import debug_infs, debug_nans, default_dtype, disable_jit, enable_checks, enable_x64, no_tracing
+from fnets.config import (
+    debug_infs,
+    debug_nans,
+    default_dtype,
+    disable_jit,
+    enable_checks,
+    enable_x64,
+    no_execution,
+    no_tracing,
+)
 from fnets.control import policies as checkpoint_policies
 from fnets.control.callbacks import pure_callback
 from fnets.control.checkpoint import checkpoint, remat
@@ -67,6 +76,7 @@ _SUBMODULES = (
     "data",
     "dtypes",
     "flatten_util",
+    "interpreters",
     "io",
     "lax",
     "nn",
@@ -108,7 +118,23 @@ _FUNCTIONS = {  # name -> the submodule that defines it
 }
 
 if TYPE_CHECKING:
-    from fnets import data, dtypes, io, lax, nn, ops, optim, plots, profiler, progress, random, stages, testing, typing
+    from fnets import (
+        data,
+        dtypes,
+        interpreters,
+        io,
+        lax,
+        nn,
+        ops,
+        optim,
+        plots,
+        profiler,
+        progress,
+        random,
+        stages,
+        testing,
+        typing,
+    )
     from fnets.cpu import (
         Device,
         block_until_ready,
@@ -189,6 +215,7 @@ __all__ = [
     "grad",
     "hessian",
     "hvp",
+    "interpreters",
     "io",
     "jacfwd",
     "jacobian",
@@ -207,6 +234,7 @@ __all__ = [
     "named_call",
     "named_scope",
     "nn",
+    "no_execution",
     "no_tracing",
     "numpy",
     "ops",

@@ -57,6 +57,7 @@ _SETTINGS: dict[str, tuple[Any, Any]] = {
     "disable_jit": (_flag, False),
     "explain_cache_misses": (_flag, False),
     "no_tracing": (_flag, False),
+    "no_execution": (_flag, False),
     "retrace_warning": (int, 16),  # warn when a jitted function has been compiled this often; 0 never
     "traceback": (_one_of("filtered", "full"), "filtered"),
 }
@@ -96,7 +97,7 @@ def _normalise(name: str, value: Any) -> tuple[str, Any]:
     return name, _SETTINGS[name][0](value)
 
 
-CONTEXT = ("disable_jit", "default_dtype", "promotion", "backend", "debug_nans", "debug_infs")
+CONTEXT = ("disable_jit", "default_dtype", "promotion", "backend", "debug_nans", "debug_infs", "no_execution")
 _process_context = tuple([_values[k] for k in CONTEXT])
 _overridden = False  # becomes True with the first `using` block, for good
 
@@ -109,7 +110,7 @@ def trace_context() -> tuple:
     """The settings that what is traced depends on: part of every cache key.
 
     >>> len(trace_context())
-    6
+    7
     """
     return _context() if _overridden else _process_context
 
@@ -217,6 +218,16 @@ def no_tracing(value: bool = True):
     True
     """
     return using(no_tracing=value)
+
+
+def no_execution(value: bool = True):
+    """Context manager: a jitted function may be traced, but raises `ExecutionError` where it would run.
+
+    >>> with no_execution():
+    ...     read("no_execution")
+    True
+    """
+    return using(no_execution=value)
 
 
 def enable_checks(value: bool = True):

@@ -92,7 +92,7 @@ class ShapeError(FnetsError, TypeError, ValueError):
     """
 
 
-class DTypeError(FnetsError, TypeError):
+class DTypeError(FnetsError, TypeError, ValueError):
     """The operation is not defined for this dtype.
 
     Wrong:
@@ -332,6 +332,22 @@ class RetraceError(FnetsError, RuntimeError):
             f(np.ones(3))
 
     >>> issubclass(RetraceError, RuntimeError)
+    True
+    """
+
+
+class ExecutionError(FnetsError, RuntimeError):
+    """A jitted function was to run inside `no_execution`, where it may only be traced.
+
+    Wrong:
+        with fnets.no_execution():
+            jit(lambda x: x + 1)(np.ones(3))
+
+    Right:
+        with fnets.no_execution():
+            shape = fnets.eval_shape(jit(lambda x: x + 1), np.ones(3))
+
+    >>> issubclass(ExecutionError, RuntimeError)
     True
     """
 

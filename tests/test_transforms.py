@@ -11,6 +11,8 @@ import pytest
 
 import fnets
 import fnets.numpy as fnp
+from fnets import lax
+from fnets.interpreters import batching
 
 X = np.array([0.3, -0.6, 0.9])
 P = {"w": np.arange(6.0).reshape(3, 2), "b": [np.ones(2), np.float64(3.0)]}
@@ -431,3 +433,134 @@ def _found_by_collection():
     finally:
         gc.set_debug(0)
         gc.garbage.clear()
+
+
+# ------------------------------------------------------------------ what belongs to a value has its dtype
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float64, np.complex64, np.int32])
+def test_tangents_and_cotangents_of_another_dtype_are_refused(dtype):
+    x, other = np.ones(3, np.float32), np.ones(3, dtype)
+    _, pull = fnets.vjp(fnp.sin, x)
+    _, push = fnets.linearize(fnp.sin, x)
+    for call in (
+        lambda: fnets.jvp(fnp.sin, (x,), (other,)),
+        lambda: pull(other),
+        lambda: push(other),
+        lambda: fnets.linear_transpose(lambda v: 2 * v, x)(other),
+    ):
+        with pytest.raises(ValueError, match=f"dtype float32.*got {np.dtype(dtype).name}") as caught:
+            call()
+        assert isinstance(caught.value, TypeError)
+
+
+def test_a_python_number_is_a_tangent_of_any_dtype():
+    x = np.float32(2)
+    assert fnets.jvp(lambda v: v * v, (x,), (1,))[1].dtype == np.float32
+    assert fnets.vjp(lambda v: v * v, x)[1](1.0)[0].dtype == np.float32
+    assert fnets.linearize(lambda v: v * v, x)[1](1.0).dtype == np.float32
+    # and a value that is a Python number takes a tangent of any float dtype
+    assert fnets.jvp(lambda v: v * v, (2.0,), (np.float32(1),))[1] == 4.0
+    with pytest.raises(TypeError):
+        fnets.jvp(lambda v: v * v, (2.0,), (np.complex64(1),))
+    with pytest.raises(TypeError):
+        fnets.jvp(lambda v: v * v, (2.0,), (np.int32(1),))
+
+
+def test_no_execution_lets_jitted_functions_be_traced_only():
+    f = fnets.jit(lambda x: x + 1)
+    assert f(1.0) == 2.0
+    with fnets.no_execution():
+        assert fnets.eval_shape(f, np.ones(3)).shape == (3,)
+        fnets.make_jaxpr(f)(1.0)  # traced for this type, but not to be found as compiled
+        for _ in range(2):
+            with pytest.raises(RuntimeError, match="no_execution"):
+                f(1.0)
+    assert f(1.0) == 2.0
+
+
+def test_make_jaxpr_with_named_axes():
+    def f(x):
+        return x - lax.psum(x, "i") * lax.axis_index("j")
+
+    jaxpr = fnets.make_jaxpr(f, axis_env=[("i", 4), ("j", 2)])(np.ones(3))
+    assert [a.str_short() for a in jaxpr.in_avals] == ["f64[3]", "i32[]", "i32[]"]
+    assert "psum" in str(jaxpr)
+    sizes = []
+    fnets.make_jaxpr(lambda x: sizes.append(lax.axis_size("i")), axis_env=[("i", 4)])(1.0)
+    assert sizes == [4]
+    with pytest.raises(NameError, match="unbound axis name: k"):
+        fnets.make_jaxpr(lambda x: lax.psum(x, "k"), axis_env=[("i", 4)])(1.0)
+
+
+# ------------------------------------------------------------------ types with batching rules of their own
+
+
+class Named:
+    """An array whose axes have names; the entry of in_axes is a name."""
+
+    def __init__(self, names, data):
+        self.names, self.data = tuple(names), data
+
+
+class AxisNamed:
+    def __init__(self, name):
+        self.name = name
+
+
+def _named_slice(cont, index, x, spec):
+    place = x.names.index(spec.name)
+    return Named(x.names[:place] + x.names[place + 1 :], cont(x.data, place))
+
+
+def _named_stack(cont, size, x, spec):
+    return Named((spec.name, *x.names), cont(size, x.data, 0))
+
+
+@pytest.fixture
+def named():
+    batching.register_vmappable(Named, AxisNamed, int, _named_slice, _named_stack)
+    yield
+    batching.unregister_vmappable(Named)
+
+
+def test_vmap_over_a_registered_type(named):
+    x = np.arange(12.0).reshape(3, 4)
+    f = fnets.vmap(
+        lambda v, s: Named(v.names, v.data * s),
+        in_axes=(AxisNamed("b"), 0),
+        out_axes=AxisNamed("b"),
+    )
+    out = f(Named(("a", "b"), x), np.arange(4.0))
+    assert out.names == ("b", "a")
+    np.testing.assert_array_equal(out.data, x.T * np.arange(4.0)[:, None])
+
+
+def test_registered_types_in_trees_and_beside_others(named):
+    def f(pair, y):
+        return {"n": pair["n"], "sum": pair["n"].data.sum() + y, "y": y}
+
+    out = fnets.vmap(
+        f, in_axes=({"n": AxisNamed("a")}, None), out_axes={"n": AxisNamed("a"), "sum": 0, "y": None}, axis_size=2
+    )({"n": Named("ab", np.ones((2, 5)))}, 1.0)
+    np.testing.assert_array_equal(out["sum"], [6.0, 6.0])
+    assert out["n"].data.shape == (2, 5) and out["y"] == 1.0
+
+
+def test_registered_types_nest_and_differentiate(named):
+    x = np.arange(6.0).reshape(2, 3)
+
+    def loss(v):
+        inner = fnets.vmap(
+            lambda n: Named(n.names, n.data**2), in_axes=(AxisNamed("b"),), out_axes=AxisNamed("b"), axis_size=3
+        )
+        outer = fnets.vmap(inner, in_axes=(AxisNamed("a"),), out_axes=AxisNamed("a"), axis_size=2)
+        return fnp.sum(outer(Named("ab", v)).data)
+
+    np.testing.assert_allclose(fnets.grad(loss)(x), 2 * x)
+    np.testing.assert_allclose(fnets.jit(fnets.grad(loss))(x), 2 * x)
+
+
+def test_in_axes_of_a_class_that_is_not_registered_are_refused():
+    with pytest.raises(TypeError, match="in_axes"):
+        fnets.vmap(lambda x: x, in_axes=AxisNamed("a"))

@@ -119,7 +119,7 @@ def compiled(
 
     own_outputs: results share no memory with arguments or each other (what a user gets); donated: arguments that may be overwritten.
     """
-    here, debug_nans, debug_infs = config.trace_context()[3:]
+    here, debug_nans, debug_infs = config.trace_context()[3:6]
     if debug_nans or debug_infs:
         backend = "interpreter"
     return _compiled(jaxpr, here if backend is None else backend, own_outputs, donated)

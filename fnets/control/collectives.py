@@ -20,7 +20,7 @@ from fnets.primitives.base import arr, as_axis, move_dim, reduce_sum, reshape
 from fnets.primitives.elementwise import add, div, mul
 from fnets.primitives.reduce import reduce_max, reduce_min
 from fnets.primitives.shape import concatenate, slice_in_dim
-from fnets.transforms.vmap import axis_token
+from fnets.transforms.axes import axis_token
 
 
 def _declare(name: str, abstract: Callable, batch: Callable, transpose: Callable) -> Primitive:

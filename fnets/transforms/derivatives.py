@@ -11,14 +11,14 @@ import numpy as np
 from fnets import tree
 from fnets.core.avals import ShapedArray, is_float, strong_dtype
 from fnets.core.trace import dtype_of, shape_of, typeof
-from fnets.errors import ArgumentError, DTypeError, ShapeError
+from fnets.errors import ArgumentError, DTypeError
 from fnets.primitives.base import owned, reshape, zeros_of
 from fnets.primitives.shape import slice_in_dim
 from fnets.transforms.edge import public
 from fnets.transforms.jit import jit
 from fnets.transforms.jvp import belongs_to, jvp, jvp_flat
 from fnets.transforms.linear_function import LinearFunction, StagedLinear
-from fnets.transforms.staging import JaxprTrace, check_callable, check_data, leaf_paths, name_of
+from fnets.transforms.staging import JaxprTrace, check_callable, check_data, leaf_paths, matching, name_of
 from fnets.transforms.vjp import grad, split_arguments, vjp, vjp_flat
 from fnets.transforms.vmap import vmap
 
@@ -267,11 +267,7 @@ def linearize(fun: Callable, *primals: Any, has_aux: bool = False) -> tuple:
             raise ArgumentError(
                 f"[linearize] expected tangents with the structure of the primals, {tree.PyTreeDef(spec)}, got {tree.PyTreeDef(given_spec)}."
             )
-        for t, a in zip(given, in_avals):
-            if shape_of(t) != a.shape:
-                raise ShapeError(
-                    f"[linearize] expected a tangent of shape {a.shape}, as its primal, got {shape_of(t)}."
-                )
+        given = [matching("linearize", "tangent", t, a, lambda: "its primal") for t, a in zip(given, in_avals)]
         return tree.unflatten_spec(out_spec, [owned(o) for o in flat(*[given[i] for i in wrt])])
 
     flat_jvp = StagedLinear(jaxpr.closed_over(), jaxpr.consts)
@@ -317,11 +313,7 @@ def linear_transpose(fun: Callable, *primals: Any, reduce_axes: Sequence[Any] = 
             raise ArgumentError(
                 f"[linear_transpose] expected a cotangent with the structure of the output, {tree.PyTreeDef(out_spec)}, got {tree.PyTreeDef(ct_spec)}."
             )
-        for c, a in zip(cts, out_avals):
-            if shape_of(c) != a.shape or dtype_of(c).kind != a.dtype.kind:
-                raise ArgumentError(
-                    f"[linear_transpose] expected a cotangent of type {a.str_short()}, as the output, got {typeof(c).str_short()}."
-                )
+        cts = [matching("linear_transpose", "cotangent", c, a, lambda: "the output") for c, a in zip(cts, out_avals)]
         return tree.unflatten_spec(spec, [owned(x) for x in flat_pull(*cts)])
 
     return LinearFunction(lambda *cts: tape.pull_arrays(cts), out_avals, call, f"transpose of {name_of(fun)}")

@@ -19,7 +19,7 @@ from fnets.backends import check_backend, compiled
 from fnets.core.avals import WEAK_AVALS
 from fnets.core.ir import Jaxpr
 from fnets.core.trace import Tracer, check_alive, typeof
-from fnets.errors import ArgumentError, RetraceError
+from fnets.errors import ArgumentError, ExecutionError, RetraceError
 from fnets.transforms.cache_misses import leaf_names, log_miss, warn_of_retraces
 from fnets.transforms.call import jit_p
 from fnets.transforms.edge import public, trim_traceback
@@ -179,7 +179,10 @@ def _jitted(function: Callable, staging: Function, cache: dict) -> Callable:
             log_miss(function, name, key, list(cache), bool(staged.hoisted))
         if staged.hoisted:
             return _Entry(staged.jaxpr, _never, staged.out_spec, staged.hoisted)
-        run = compiled(staged.jaxpr, backend, own_outputs=True, donated=staged.donated)
+        if config.read("no_execution"):  # part of the key: such an entry is found inside of the block alone
+            run = functools.partial(_refused, name)
+        else:
+            run = compiled(staged.jaxpr, backend, own_outputs=True, donated=staged.donated)
         entry = _Entry(staged.jaxpr, run, staged.out_spec, ())
         if len(cache) >= config.read("jit_cache_size"):
             cache.pop(next(iter(cache)), None)
@@ -233,6 +236,13 @@ def _jitted(function: Callable, staging: Function, cache: dict) -> Callable:
         setattr(jitted, attribute.__name__, attribute)
     jitted._cache_size = lambda: len(cache)  # type: ignore[attr-defined]
     return jitted
+
+
+def _refused(name: str, *args: Any) -> list:
+    raise ExecutionError(
+        f"[jit] expected {name} to be traced only, got a call on values, inside no_execution. Move it out of the block, or ask for "
+        "shapes with fnets.eval_shape."
+    )
 
 
 def _never(*args: Any) -> list:

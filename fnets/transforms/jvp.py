@@ -8,17 +8,23 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from fnets import tree
-from fnets.core.avals import is_float
 from fnets.core.ir import Jaxpr, eval_jaxpr, run_first, weak_memo
 from fnets.core.primitive import Primitive
 from fnets.core.trace import Trace, Tracer, ValueTracer, refuse_closure, typeof
-from fnets.errors import ArgumentError, DTypeError, ShapeError
-from fnets.primitives.base import convert, owned, zeros_like
+from fnets.errors import ArgumentError
+from fnets.primitives.base import owned, zeros_like
 from fnets.transforms.edge import public
-from fnets.transforms.staging import JaxprTrace, JaxprTracer, check_callable, check_data, leaf_paths, name_of, two_parts
+from fnets.transforms.staging import (
+    JaxprTrace,
+    JaxprTracer,
+    check_callable,
+    check_data,
+    leaf_paths,
+    matching,
+    name_of,
+    two_parts,
+)
 
 
 class JVPTracer(ValueTracer):
@@ -99,7 +105,10 @@ def jvp(fun: Callable, primals: Sequence[Any], tangents: Sequence[Any], has_aux:
             "Build the tangents with tree.map over the primals."
         )
     check_data("jvp", leaves, lambda: [f"primal{p}" for p in leaf_paths(primals)])
-    checked = [_tangent_for(p, t, i, primals) for i, (p, t) in enumerate(zip(leaves, t_leaves))]
+    checked = [
+        matching("jvp", "tangent", t, typeof(x), lambda i=i: f"its primal at primals{leaf_paths(primals)[i]}")
+        for i, (x, t) in enumerate(zip(leaves, t_leaves))
+    ]
     aux = out_spec = None
 
     def flat(*xs: Any) -> list:
@@ -121,26 +130,6 @@ def jvp(fun: Callable, primals: Sequence[Any], tangents: Sequence[Any], has_aux:
     if has_aux:
         return (*result, tree.map(lambda x: x.value if type(x) is JVPTracer and x.owner is trace else x, aux))
     return result
-
-
-def _tangent_for(primal: Any, tangent: Any, i: int, primals: Any) -> Any:
-    p, t = typeof(primal), typeof(tangent)
-    if not is_float(p.dtype):
-        return None
-    if p.shape != t.shape:
-        raise ShapeError(
-            f"[jvp] expected a tangent of shape {p.shape}, as its primal at primals{leaf_paths(primals)[i]}, got {t.shape}. "
-            "A tangent has the shape and dtype of its primal."
-        )
-    if t.weak_type and not p.weak_type:
-        return convert(tangent, p.dtype)
-    if t.dtype != p.dtype and not p.weak_type:
-        if not np.can_cast(t.dtype, p.dtype, "same_kind"):
-            raise DTypeError(
-                f"[jvp] expected a tangent of dtype {p.dtype.name}, as its primal, got {t.dtype.name}. Use tangent.astype(...)."
-            )
-        return convert(tangent, p.dtype)
-    return float(tangent) if type(tangent) is int else tangent
 
 
 @weak_memo

@@ -13,15 +13,16 @@ import numpy as np
 
 from fnets import config, tree
 from fnets.core import checked
-from fnets.core.avals import WEAK_AVALS, ShapedArray, ShapeDtypeStruct
+from fnets.core.avals import WEAK_AVALS, ShapedArray, ShapeDtypeStruct, is_float
 from fnets.core.check import check_jaxpr
 from fnets.core.ir import Atom, Eqn, Jaxpr, Literal, Var, drop_dead
 from fnets.core.primitive import Primitive
 from fnets.core.promotion import check_promotion
 from fnets.core.trace import Trace, Tracer, check_alive, innermost, typeof
-from fnets.errors import ArgumentError
-from fnets.primitives.base import broadcast_to_p
+from fnets.errors import ArgumentError, DTypeError, ShapeError
+from fnets.primitives.base import broadcast_to_p, convert
 from fnets.source import user_location
+from fnets.transforms.axes import named_axes
 from fnets.transforms.edge import public
 
 
@@ -257,6 +258,31 @@ def check_data(op: str, leaves: Sequence[Any], paths: Callable[[], Sequence[str]
             )
 
 
+def matching(op: str, role: str, x: Any, aval: ShapedArray, place: Callable[[], str]) -> Any:
+    """A tangent or cotangent for a value of type `aval`, None for an integer's. Raises unless it has that value's shape and dtype.
+
+    A Python number takes the dtype of the value; for a value that is a Python number itself, every float dtype will do.
+    """
+    have = typeof(x)
+    if have.shape != aval.shape:
+        raise ShapeError(
+            f"[{op}] expected a {role} of shape {aval.shape}, as {place()}, got {have.shape}. "
+            f"A {role} has the shape and dtype of its value: make it with fnp.ones_like, or broadcast it."
+        )
+    if not is_float(aval.dtype):
+        return None
+    fits = have.dtype == aval.dtype
+    if not fits and (have.weak_type or aval.weak_type):
+        fits = np.can_cast(have.dtype, aval.dtype, "same_kind") and (have.weak_type or is_float(have.dtype))
+    if not fits:
+        raise DTypeError(
+            f"[{op}] expected a {role} of dtype {aval.dtype.name}, as {place()}, got {have.dtype.name}. Use .astype({aval.dtype.name!r})."
+        )
+    if have.weak_type and not aval.weak_type:
+        return convert(x, aval.dtype)
+    return float(x) if type(x) is int else x
+
+
 def leaf_paths(args: Any) -> list[str]:
     """Readable paths of the leaves of `(args, kwargs)`, or of any tree."""
     return [tree.keystr(path) for path, _ in tree.leaves_with_path(args)]
@@ -281,13 +307,18 @@ def positions_of(op: str, argnums: Sequence[int], n: int) -> set[int]:
 
 
 def make_jaxpr(
-    fun: Callable, static_argnums: int | Sequence[int] = (), axis_env: Any = None, return_shape: bool = False
+    fun: Callable,
+    static_argnums: int | Sequence[int] = (),
+    axis_env: Sequence[tuple[Any, int]] | None = None,
+    return_shape: bool = False,
 ) -> Callable:
     """A function that returns the jaxpr of `fun` for given arguments (arrays, numbers or `ShapeDtypeStruct`s) instead of running it.
 
     Args:
       fun: function of pytrees.
       static_argnums: positions of arguments that are passed as they are.
+      axis_env: pairs of name and length of axes that `fun` may use as if vmap named them. The position along each is an int32 argument
+        of the jaxpr, behind the others.
       return_shape: also return the tree of `ShapeDtypeStruct`s of the result.
 
     >>> import fnets.numpy as fnp
@@ -299,6 +330,7 @@ def make_jaxpr(
     """
     check_callable("make_jaxpr", fun)
     static = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
+    axes = dict(axis_env or ())
 
     @public
     @functools.wraps(fun)
@@ -312,13 +344,14 @@ def make_jaxpr(
 
         def flat(*tracers: Any) -> list:
             nonlocal out_spec
-            positional, keywords = tree.unflatten_spec(spec, tracers)
+            positional, keywords = tree.unflatten_spec(spec, tracers[: len(leaves)])
             it = iter(positional)
             full = [a if i in static_here else next(it) for i, a in enumerate(args)]
-            outs, out_spec = tree.flatten_spec(fun(*full, **keywords))
+            with named_axes({name: (t, axes[name]) for name, t in zip(axes, tracers[len(leaves) :])}):
+                outs, out_spec = tree.flatten_spec(fun(*full, **keywords))
             return outs
 
-        jaxpr = stage(flat, [typeof(x) for x in leaves], name_of(fun))
+        jaxpr = stage(flat, [*map(typeof, leaves), *[ShapedArray((), np.int32)] * len(axes)], name_of(fun))
         if not return_shape:
             return jaxpr
         structs = [ShapeDtypeStruct(v.aval.shape, v.aval.dtype, weak_type=v.aval.weak_type) for v in jaxpr.outvars]

@@ -33,6 +33,7 @@ from fnets.transforms.staging import (
     check_data,
     innermost_staging,
     leaf_paths,
+    matching,
     name_of,
     two_parts,
 )
@@ -523,26 +524,7 @@ def _matching_cotangents(ct: Any, out_spec: Any, out_avals: Sequence[ShapedArray
             f"[vjp] expected a cotangent with the structure of the result, {tree.PyTreeDef(out_spec)}, got {tree.PyTreeDef(ct_spec)}. "
             "Build it with tree.map over the result."
         )
-    out = []
-    for c, aval in zip(cts, out_avals):
-        have = typeof(c)
-        if have.shape != aval.shape:
-            raise ShapeError(
-                f"[vjp] expected a cotangent of shape {aval.shape}, as the result, got {have.shape}. Use fnp.ones_like(result) or broadcast it."
-            )
-        if not is_float(aval.dtype):
-            out.append(None)
-            continue
-        if not have.weak_type and have.dtype != aval.dtype and not aval.weak_type:
-            if not np.can_cast(have.dtype, aval.dtype, "same_kind"):
-                raise DTypeError(
-                    f"[vjp] expected a cotangent of dtype {aval.dtype.name}, as the result, got {have.dtype.name}. Use ct.astype(...)."
-                )
-            c = convert(c, aval.dtype)
-        elif have.weak_type and not aval.weak_type:
-            c = convert(c, aval.dtype)
-        out.append(c)
-    return out
+    return [matching("vjp", "cotangent", c, a, lambda: "the result") for c, a in zip(cts, out_avals)]
 
 
 # ------------------------------------------------------------------ jaxpr to jaxpr

@@ -1,4 +1,4 @@
-"""Vectorisation: `vmap`. May import core, tree, errors, primitives.base, staging.
+"""Vectorisation: `vmap`. May import core, tree, errors, primitives.base, axes, staging.
 
 A `BatchTracer` is an array with one axis more than its aval; operations run once on the whole array, by the primitives' batch rules.
 """
@@ -6,9 +6,7 @@ A `BatchTracer` is an array with one axis more than its aval; operations run onc
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
-from contextvars import ContextVar, Token
-from types import MappingProxyType
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,11 +15,14 @@ from fnets import tree
 from fnets.core.avals import ShapedArray
 from fnets.core.ir import Jaxpr, eval_jaxpr, weak_memo
 from fnets.core.primitive import Primitive
-from fnets.core.trace import Trace, Tracer, refuse_younger, shape_of, typeof
-from fnets.errors import ArgumentError, AxisError, ShapeError, UnboundAxisError
-from fnets.primitives.base import move_dim, owned
+from fnets.core.trace import Trace, Tracer, innermost, refuse_younger, shape_of, typeof
+from fnets.errors import ArgumentError, AxisError, ShapeError
+from fnets.primitives.base import as_axis, move_dim, owned
+from fnets.transforms.axes import named_axes
 from fnets.transforms.edge import trim_traceback
 from fnets.transforms.staging import JaxprTrace, check_callable, check_data, leaf_paths, name_of
+from fnets.transforms.vmappable import is_spec, is_vmappable
+from fnets.transforms.vmappable import registry as vmappable
 
 
 class BatchTracer(Tracer):
@@ -70,25 +71,6 @@ class BatchTrace(Trace):
         return out if dim is None else BatchTracer(self, out, dim)
 
 
-# the named axes in force here: name -> (token, length); the token is the traced array of positions along the axis
-_axes: ContextVar[Mapping[Any, tuple[BatchTracer, int]]] = ContextVar("fnets_axes", default=MappingProxyType({}))
-
-
-def _bind_axis(name: Any, trace: BatchTrace) -> Token:
-    token = BatchTracer(trace, np.arange(trace.size, dtype=np.int32), 0)
-    return _axes.set({**_axes.get(), name: (token, trace.size)})
-
-
-def axis_token(name: Any) -> tuple[Any, int]:
-    """The token and the length of a named axis; a `NameError` if no `vmap` around here has it."""
-    try:
-        return _axes.get()[name]
-    except KeyError:
-        raise UnboundAxisError(
-            f"[axis] expected an axis name of a running vmap, got {name!r}: unbound axis name: {name}. Write vmap(f, axis_name={name!r})(x)."
-        ) from None
-
-
 def vmap_flat(
     f: Callable[..., Sequence[Any]],
     args: Sequence[Any],
@@ -99,12 +81,13 @@ def vmap_flat(
 ) -> list:
     """Run a flat function on batched arguments; returns pairs `(value, dim)`, dim None where the batch does not matter."""
     with BatchTrace(size, name) as trace:
-        reset = None if axis_name is None else _bind_axis(axis_name, trace)
-        try:
-            outs = f(*[a if d is None else BatchTracer(trace, a, d) for a, d in zip(args, dims)])
-        finally:
-            if reset is not None:
-                _axes.reset(reset)
+        inputs = [a if d is None else BatchTracer(trace, a, d) for a, d in zip(args, dims)]
+        if axis_name is None:
+            outs = f(*inputs)
+        else:
+            token = BatchTracer(trace, np.arange(size, dtype=np.int32), 0)
+            with named_axes({axis_name: (token, size)}):
+                outs = f(*inputs)
     return [(o.value, o.dim) if type(o) is BatchTracer and o.owner is trace else (o, None) for o in outs]
 
 
@@ -131,7 +114,8 @@ def vmap(
     check_callable("vmap", fun)
     if isinstance(in_axes, list):
         in_axes = tuple(in_axes)
-    if not all(isinstance(a, (int, np.integer)) and not isinstance(a, bool) for a in tree.leaves((in_axes, out_axes))):
+    entries = tree.leaves((in_axes, out_axes), is_leaf=is_spec)
+    if not all(isinstance(a, (int, np.integer)) and not isinstance(a, bool) or is_spec(a) for a in entries):
         raise ArgumentError(
             f"[vmap] expected in_axes and out_axes to hold ints and None, got {in_axes!r} and {out_axes!r}."
         )
@@ -144,36 +128,68 @@ def vmap(
                     f"[vmap] expected in_axes of as many entries as positional arguments, {len(args)}, got {len(in_axes)}: {in_axes}. "
                     "Use None for arguments that are not mapped."
                 )
-            leaves, spec = tree.flatten_spec((args, kwargs))
+            is_leaf = is_vmappable if vmappable else None
+            leaves, spec = tree.flatten_spec((args, kwargs), is_leaf)
 
             def paths() -> list[str]:
                 return [f"argument{p}" for p in leaf_paths((args, kwargs))]
 
             positional_spec, keyword_spec = spec[2]
             dims = tree.flatten_axes("vmap in_axes", positional_spec, in_axes) + [0] * tree.num_leaves(keyword_spec)
+            own = {i: dims[i] for i, x in enumerate(leaves) if is_vmappable(x)} if vmappable else {}
+            dims = [None if i in own else d for i, d in enumerate(dims)]
             mapped = [i for i, d in enumerate(dims) if d is not None]  # the others may be anything
             check_data("vmap", [leaves[i] for i in mapped], lambda: [paths()[i] for i in mapped])
             dims = [d if d is None else _checked_dim(x, d, i, paths) for i, (x, d) in enumerate(zip(leaves, dims))]
             size = _axis_size(leaves, dims, axis_size, paths)
-            out_spec = None
+            out_spec: Any = None
+            wanted: list = []
+            made: list = []  # which results are put together already
 
             def flat(*xs: Any) -> list:
-                nonlocal out_spec
+                nonlocal out_spec, wanted, made
+                if own:
+                    xs = tuple([_element(size, x, own[i]) if i in own else x for i, x in enumerate(xs)])
                 positional, keywords = tree.unflatten_spec(spec, xs)
                 out = fun(*positional, **keywords)
-                outs, out_spec = tree.flatten_spec(out)
+                outs, out_spec = tree.flatten_spec(out, is_leaf)
+                wanted = tree.flatten_axes("vmap out_axes", out_spec, out_axes)
+                made = [is_leaf is not None and is_leaf(o) for o in outs]
+                if any(made):
+                    return [_collected(size, o, w) if m else o for o, w, m in zip(outs, wanted, made)]
                 check_data("vmap", outs, lambda: [f"result{p}" for p in leaf_paths(out)])
                 return outs
 
             pairs = vmap_flat(flat, leaves, dims, size, name_of(fun), axis_name)
-            wanted = tree.flatten_axes("vmap out_axes", out_spec, out_axes)
-            results = [_placed(v, d, w, size) for (v, d), w in zip(pairs, wanted)]
+            results = [v if m else _placed(v, d, w, size) for (v, d), w, m in zip(pairs, wanted, made)]
             return tree.unflatten_spec(out_spec, results)
         except Exception as error:
             trim_traceback(error)
             raise
 
     return batched
+
+
+def _is_batching(trace: Trace) -> bool:
+    return isinstance(trace, BatchTrace)
+
+
+def _element(size: int, x: Any, spec: Any) -> Any:
+    """What the mapped function sees of an argument of a registered type, or of an array in one."""
+    trace: BatchTrace = innermost(_is_batching)  # type: ignore[assignment]
+    if is_vmappable(x):
+        index = functools.partial(BatchTracer, trace, np.arange(size, dtype=np.int32), 0)
+        return vmappable[type(x)].to_elt(functools.partial(_element, size), index, x, spec)
+    return x if spec is None else BatchTracer(trace, x, as_axis(spec, len(shape_of(x)), "vmap"))
+
+
+def _collected(size: int, x: Any, spec: Any) -> Any:
+    """A result of a registered type, or an array in one, put together."""
+    if is_vmappable(x):
+        return vmappable[type(x)].from_elt(_collected, size, x, spec)
+    trace = innermost(_is_batching)
+    mine = type(x) is BatchTracer and x.owner is trace
+    return _placed(x.value if mine else x, x.dim if mine else None, spec, size)
 
 
 def _checked_dim(x: Any, dim: int, i: int, paths: Callable[[], Sequence[str]]) -> int:
