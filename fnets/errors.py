@@ -120,7 +120,7 @@ class ArgumentError(FnetsError, TypeError, ValueError):
     """
 
 
-class AxisError(FnetsError, ValueError, IndexError):
+class AxisError(FnetsError, TypeError, ValueError, IndexError):
     """An axis is out of range or named twice.
 
     Wrong:

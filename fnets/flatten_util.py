@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 
 from fnets import tree
-from fnets.config import default_float
 from fnets.core.trace import dtype_of, shape_of
 from fnets.errors import DTypeError, ShapeError
 from fnets.primitives.base import arr, convert, reshape
@@ -37,8 +36,8 @@ def ravel_pytree(pytree: Any) -> tuple[Any, Callable[[Any], Any]]:
         pytree: arrays and numbers in nested containers. Leaves of different dtypes are promoted to a common one.
 
     Returns:
-        (flat, unravel). `flat` has shape (n,), n being the number of all elements; without leaves it is an empty vector of the default
-        float. `unravel(vector)` gives a tree of the structure and the shapes of `pytree`; its leaves have their own dtypes again where those
+        (flat, unravel). `flat` has shape (n,), n being the number of all elements; without leaves it is an empty float32
+        vector, which widens nothing. `unravel(vector)` gives a tree of the structure and the shapes of `pytree`; its leaves have their own dtypes again where those
         differ, else the dtype of the vector. Both are differentiable, and work under jit and vmap.
         NumPy leaves are views of the vector.
 
@@ -57,7 +56,7 @@ def ravel_pytree(pytree: Any) -> tuple[Any, Callable[[Any], Any]]:
     leaves = [arr(leaf) for leaf in leaves]
     dtypes = tuple([dtype_of(leaf) for leaf in leaves])
     shapes = tuple([shape_of(leaf) for leaf in leaves])
-    dtype = np.result_type(*dtypes) if leaves else default_float()
+    dtype = np.result_type(*dtypes) if leaves else np.dtype(np.float32)
     parts = [reshape(convert(leaf, dtype), (math.prod(shape),)) for leaf, shape in zip(leaves, shapes)]
     flat = concatenate(parts) if parts else np.zeros(0, dtype)
     return flat, _Unravel(structure, shapes, None if all([d == dtype for d in dtypes]) else dtypes, dtype)

@@ -62,6 +62,8 @@ def test_dtypes_are_promoted_and_restored():
 def test_no_leaves(empty):
     flat, unravel = ravel_pytree(empty)
     assert flat.shape == (0,) and flat.dtype == np.float32
+    with fnets.default_dtype("float64"):
+        assert ravel_pytree(empty)[0].dtype == np.float32
     assert unravel(flat) == empty
     with pytest.raises(ShapeError, match=r"shape \(0,\)"):
         unravel(np.ones(1, np.float32))

@@ -465,3 +465,41 @@ def test_random_gamma_grad():
     # golden values: jax.lax.random_gamma_grad in float64
     np.testing.assert_allclose(lax.random_gamma_grad(np.float64(2), np.float64(2)), 1.086208576636328)
     assert lax.random_gamma_grad(2.0, 2.0, dtype=np.float32).dtype == np.float32
+
+
+def test_reduce_checks_structures():
+    with pytest.raises(ValueError, match="in the same structure"):
+        lax.reduce({"a": X}, {"b": 0.0}, lambda x, y: x, (0,))
+    with pytest.raises(ValueError, match="that are scalars"):
+        lax.reduce(X, np.zeros(2), lambda x, y: x * y, (0,))
+    with pytest.raises(ValueError, match="returns the structure"):
+        lax.reduce(X, 1.0, lambda x, y: (x * y,), (0,))
+    out = lax.reduce(
+        {"a": P, "b": X}, {"a": 1.0, "b": 0.0}, lambda x, y: {"a": x["a"] * y["a"], "b": x["b"] + y["b"]}, (0,)
+    )
+    np.testing.assert_allclose(out["a"], P.prod(0))
+    np.testing.assert_allclose(out["b"], X.sum(0))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: lax.slice(X, (2, 0), (1, 4)),
+        lambda: lax.split(X, (), axis=2),
+        lambda: lax.transpose(X, (0, 0)),
+        lambda: lax.integer_pow(X, 1.5),
+        lambda: lax.shift_right_logical(np.float32(1), np.float32(1)),
+        lambda: lax.shift_right_logical(np.int32(1), np.float32(1)),
+    ],
+)
+def test_wrong_arguments_are_type_errors_with_values_too(call):
+    with pytest.raises(TypeError):
+        call()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_slope_of_expm1_keeps_its_digits_far_below_zero(dtype):
+    x = np.arange(-80.0, 80.0, dtype=dtype)
+    np.testing.assert_array_equal(fnets.vmap(fnets.grad(lax.expm1))(x), np.exp(x))
+    _, t = fnets.jvp(lax.expm1, (x,), (np.ones_like(x),))
+    np.testing.assert_array_equal(t, np.exp(x))

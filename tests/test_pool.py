@@ -372,6 +372,21 @@ def test_layouts_and_argument_forms():
             "one initial value for each operand",
         ),
         (
+            lambda x: p.reduce_window({"a": x}, {"b": 0.0}, lambda a, b: a, (1, 1, 2, 2)),
+            ArgumentError,
+            "in the same structure",
+        ),
+        (
+            lambda x: p.reduce_window(x, np.zeros(1), lambda a, b: a * b, (1, 1, 2, 2)),
+            ShapeError,
+            "initial values that are scalars",
+        ),
+        (
+            lambda x: p.reduce_window(x, 0.0, lambda a, b: [a * b], (1, 1, 2, 2)),
+            ArgumentError,
+            "a computation that returns the structure of the operands",
+        ),
+        (
             lambda x: p.window_spread_p.bind(x, shape=(2, 3, 9, 9), **params(4, (1, 1, 2, 2))),
             ShapeError,
             "(2, 3, 8, 8)",

@@ -354,7 +354,7 @@ def test_vmapped_reductions():
         (
             lambda: r.reduce((np.zeros(3), np.zeros(3)), 0.0, e.add, (0,)),
             ArgumentError,
-            r"^\[reduce\] expected one initial value for each operand, got 2 operands and 1",
+            r"^\[reduce\] expected one initial value for each operand, in the same structure",
         ),
         (
             lambda: r.reduce((np.zeros(3), np.zeros(4)), (0.0, 0.0), e.add, (0,)),

@@ -7,6 +7,7 @@ shapes and dtypes; integer division and remainder truncate towards zero, as JAX'
 from __future__ import annotations
 
 import enum
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -174,16 +175,21 @@ def is_finite(x: Any) -> Any:
     return e.is_finite(x)
 
 
+def _integers(op: str, x: Any) -> Any:
+    x = arr(x)
+    if dtype_of(x).kind not in "iu":
+        raise DTypeError(f"[{op}] expected integers, got {dtype_of(x).name}. Convert with x.astype('int32').")
+    return x
+
+
 def clz(x: Any) -> Any:
     """The number of leading zero bits of integers.
 
     >>> clz(np.uint8(1))
     np.uint8(7)
     """
-    x = arr(x)
+    x = _integers("clz", x)
     dtype = dtype_of(x)
-    if dtype.kind not in "iu":
-        raise DTypeError(f"[clz] expected integers, got {dtype.name}.")
     bits = dtype.itemsize * 8
     u = convert(x, np.dtype(f"uint{bits}"))
     shift = 1
@@ -199,12 +205,12 @@ def shift_right_logical(x: Any, y: Any) -> Any:
     >>> shift_right_logical(np.int8(-1), np.int8(4))
     np.int8(15)
     """
-    x = arr(x)
+    x, y = _integers("shift_right_logical", x), _integers("shift_right_logical", y)
     dtype = dtype_of(x)
     if dtype.kind == "u":
         return e.shift_right(x, y)
     unsigned = np.dtype(f"uint{dtype.itemsize * 8}")
-    return convert(e.shift_right(convert(x, unsigned), convert(arr(y), unsigned)), dtype)
+    return convert(e.shift_right(convert(x, unsigned), convert(y, unsigned)), dtype)
 
 
 def div(x: Any, y: Any) -> Any:
@@ -245,7 +251,7 @@ def integer_pow(x: Any, y: int) -> Any:
     >>> integer_pow(np.float32(2), 3)
     np.float32(8.0)
     """
-    return e.integer_pow(x, int(y))
+    return e.integer_pow(x, operator.index(y))
 
 
 def round(x: Any, rounding_method: RoundingMethod = RoundingMethod.AWAY_FROM_ZERO) -> Any:

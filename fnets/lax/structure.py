@@ -12,7 +12,7 @@ from fnets.core.trace import dtype_of, shape_of
 from fnets.errors import ArgumentError, ShapeError
 from fnets.primitives import elementwise, linear_algebra, shape
 from fnets.primitives.base import arr as arr_of
-from fnets.primitives.base import broadcast_to
+from fnets.primitives.base import as_axis, broadcast_to
 from fnets.primitives.base import transpose as transpose_axes
 from fnets.primitives.conv import conv_dimension_numbers, conv_general_dilated_patches
 from fnets.primitives.sort import top_k
@@ -90,9 +90,10 @@ def split(operand: Any, sizes: Sequence[int], axis: int = 0) -> list[Any]:
     >>> [p.shape for p in split(np.zeros(5), (2, 3))]
     [(2,), (3,)]
     """
-    if sum(sizes) != shape_of(operand)[axis]:
+    length = shape_of(operand)[as_axis(axis, len(shape_of(operand)), "split")]
+    if sum(sizes) != length:
         raise ShapeError(
-            f"[split] expected sizes that add up to {shape_of(operand)[axis]}, the length of axis {axis}, got {tuple(sizes)}."
+            f"[split] expected sizes that add up to {length}, the length of axis {axis}, got {tuple(sizes)}."
         )
     return shape.split(operand, list(np.cumsum(sizes)[:-1]), axis)
 

@@ -312,7 +312,7 @@ abs = abs_p.bind
 
 exp_p = unary("exp", np.exp, lambda y, x: y)
 exp2_p = unary("exp2", np.exp2, lambda y, x: mul(y, 0.6931471805599453))
-expm1_p = unary("expm1", np.expm1, lambda y, x: add(y, 1))
+expm1_p = unary("expm1", np.expm1, lambda y, x: exp(x))  # y + 1 has lost it where x is far below 0
 log_p = unary("log", np.log, lambda y, x: reciprocal(x))
 log2_p = unary("log2", np.log2, lambda y, x: reciprocal(mul(x, 0.6931471805599453)))
 log10_p = unary("log10", np.log10, lambda y, x: reciprocal(mul(x, 2.302585092994046)))

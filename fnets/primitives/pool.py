@@ -29,7 +29,7 @@ from fnets.primitives.conv import Padding, per_dimension, resolve_padding
 from fnets.primitives.conv_geometry import Ints, dilated
 from fnets.primitives.elementwise import add, div, maximum, minimum, select
 from fnets.primitives.pool_kernels import Windows, windows
-from fnets.primitives.reduce import known_computation
+from fnets.primitives.reduce import known_computation, reduction_operands
 from fnets.primitives.shape import pad, slice_in_dim
 
 _SINGLE = np.dtype(np.float32)
@@ -335,23 +335,13 @@ def reduce_window(
       The structure of `operand`; each axis has (n + padding - window) // stride + 1 elements.
 
     Raises:
-      ArgumentError, ShapeError: arguments that don't fit the operand.
+      ArgumentError, ShapeError: arguments that don't fit the operand, or a computation that returns another structure.
 
     >>> reduce_window(np.array([1.0, 5.0, 2.0, 4.0]), -np.inf, np.maximum, (2,), (2,))
     array([5., 4.])
     """
-    leaves, treedef = tree.flatten(operand)
-    inits = tree.leaves(init_value)
-    if not leaves or len(leaves) != len(inits):
-        raise ArgumentError(
-            f"[reduce_window] expected one initial value for each operand, got {len(leaves)} operands and {len(inits)} values."
-        )
-    xs = [arr(x) for x in leaves]
+    xs, inits, treedef, combine = reduction_operands("reduce_window", operand, init_value, computation)
     shape = shape_of(xs[0])
-    if not all([shape_of(x) == shape for x in xs]):
-        told = ", ".join(str(shape_of(x)) for x in xs)
-        raise ShapeError(f"[reduce_window] expected operands of one shape, got {told}. Broadcast them first.")
-    inits = [convert(v, dtype_of(x)) for v, x in zip(inits, xs)]
     base = per_dimension("reduce_window", "base_dilation", base_dilation, len(shape))
     spread_shape = tuple([dilated(n, b) for n, b in zip(shape, base)])
     params = _params("reduce_window", spread_shape, window_dimensions, window_strides, padding, window_dilation)
@@ -359,10 +349,6 @@ def reduce_window(
         name = _name(computation, dtype_of(xs[0]))
         if name in _PRIMITIVES and dtype_of(xs[0]).kind in ("iufcV" if name == "add" else "biufV"):
             return _by_primitive(name, xs[0], inits[0], base, params)
-
-    def combine(left: Sequence, right: Sequence) -> list:
-        out = tree.leaves(computation(tree.unflatten(treedef, left), tree.unflatten(treedef, right)))
-        return [convert(o, dtype_of(x)) for o, x in zip(out, xs)]
 
     return tree.unflatten(treedef, _by_slices(xs, inits, combine, base, params))
 

