@@ -564,3 +564,30 @@ def test_registered_types_nest_and_differentiate(named):
 def test_in_axes_of_a_class_that_is_not_registered_are_refused():
     with pytest.raises(TypeError, match="in_axes"):
         fnets.vmap(lambda x: x, in_axes=AxisNamed("a"))
+
+
+def test_jit_of_a_tree_whose_static_data_cannot_be_hashed():
+    class Labelled:
+        def __init__(self, labels, data):
+            self.labels, self.data = labels, data
+
+    fnets.tree.register_node(Labelled, lambda x: ((x.data,), x.labels), lambda labels, xs: Labelled(labels, xs[0]))
+    f = fnets.jit(lambda x: Labelled([*x.labels, "twice"], 2 * x.data))
+    for labels in (["a"], ["a"], ["b"]):
+        out = f(Labelled(labels, X))
+        assert out.labels == [*labels, "twice"]
+        np.testing.assert_array_equal(out.data, 2 * X)
+    assert f.cache_info().misses == 2
+
+
+def test_linear_functions_are_partials_of_their_program():
+    _, push = fnets.linearize(lambda x, y: fnp.sin(x) * y, X, 2.0)
+    _, pull = fnets.vjp(lambda x, y: fnp.sin(x) * y, X, 2.0)
+    for f, arguments in ((push, (X, 1.0)), (pull, (X,))):
+        for got, want in zip(
+            fnets.tree.leaves(f.func(*f.args, *arguments)), fnets.tree.leaves(f(*arguments)), strict=True
+        ):
+            np.testing.assert_array_equal(got, want)
+        jaxpr = f.func.args[0]
+        assert len(jaxpr.invars) == len(f.args) + len(f.avals)
+        assert " mul " in str(jaxpr) and " sin " not in str(jaxpr)

@@ -19,7 +19,7 @@ from fnets.backends import check_backend, compiled
 from fnets.core.avals import WEAK_AVALS
 from fnets.core.ir import Jaxpr
 from fnets.core.trace import Tracer, check_alive, typeof
-from fnets.errors import ArgumentError, ExecutionError, RetraceError
+from fnets.errors import ArgumentError, ExecutionError, FnetsError, RetraceError
 from fnets.transforms.cache_misses import leaf_names, log_miss, warn_of_retraces
 from fnets.transforms.call import jit_p
 from fnets.transforms.edge import public, trim_traceback
@@ -157,7 +157,13 @@ def _jitted(function: Callable, staging: Function, cache: dict) -> Callable:
                 signature.append(x.shape)  # a NumPy scalar and a 0-d array share what was compiled
                 signature.append(x.dtype)
         key = (spec, static, context_of(), *signature)
-        entry = cache.get(key)
+        try:
+            entry = cache.get(key)
+        except TypeError as error:
+            if isinstance(error, FnetsError):
+                raise
+            key = (tree.ByEquality(spec), *key[1:])
+            entry = cache.get(key)
         if entry is not None:
             hits += 1
             return entry, leaves, traced

@@ -6,6 +6,7 @@ from a jitted function, or passed to one.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -38,14 +39,36 @@ class LinearFunction:
             raise
 
     @property
+    def staged(self) -> StagedLinear:
+        """The flat function as a program and the values that it keeps."""
+        if isinstance(self.flat, StagedLinear):
+            return self.flat
+        jaxpr = stage(self.flat, self.avals, self.__name__)
+        return StagedLinear(jaxpr.closed_over(), jaxpr.consts)
+
+    @property
     def jaxpr(self) -> Jaxpr:
         """The program that it runs; its constants are the values that it keeps."""
-        flat = self.flat
-        if not isinstance(flat, StagedLinear):
-            return stage(flat, self.avals, self.__name__)
-        n = len(flat.consts)
-        j = flat.jaxpr
-        return j.replace(constvars=j.invars[:n], consts=flat.consts, invars=j.invars[n:])
+        stored = self.staged
+        n, j = len(stored.consts), stored.jaxpr
+        return j.replace(constvars=j.invars[:n], consts=stored.consts, invars=j.invars[n:])
+
+    @property
+    def func(self) -> functools.partial:
+        """The function of the values that it keeps and the arguments, as `tree.Partial` names it; `func.args[0]` is its jaxpr.
+
+        `f.func(*f.args, *arguments)` is `f(*arguments)`.
+        """
+        return functools.partial(self._run, self.staged.jaxpr)
+
+    @property
+    def args(self) -> tuple:
+        """The values that it keeps."""
+        return tuple(self.staged.consts)
+
+    def _run(self, jaxpr: Jaxpr, *values: Any) -> Any:
+        n = len(jaxpr.invars) - len(self.avals)
+        return self.call(StagedLinear(jaxpr, values[:n]), *values[n:])
 
     def __repr__(self) -> str:
         return f"<{self.__name__} of ({', '.join(a.str_short() for a in self.avals)})>"
@@ -65,11 +88,7 @@ class StagedLinear:
 
 
 def _flatten(f: LinearFunction) -> tuple[tuple, tuple]:
-    if isinstance(f.flat, StagedLinear):
-        stored = f.flat
-    else:
-        jaxpr = stage(f.flat, f.avals, f.__name__)
-        stored = StagedLinear(jaxpr.closed_over(), jaxpr.consts)
+    stored = f.staged
     return stored.consts, (stored.jaxpr, f.avals, f.call, f.__name__)
 
 

@@ -47,7 +47,7 @@ from fnets.tree.registry import register_node as register_pytree_node
 from fnets.tree.registry import register_node_class as register_pytree_node_class
 from fnets.tree.registry import register_with_keys as register_pytree_with_keys
 from fnets.tree.registry import register_with_keys_class as register_pytree_with_keys_class
-from fnets.tree.spec import LEAF, NONE, flatten_spec, num_leaves, unflatten_spec
+from fnets.tree.spec import LEAF, NONE, ByEquality, flatten_spec, num_leaves, unflatten_spec
 from fnets.tree.treedef import (
     PyTreeDef,
     build_tree,
@@ -59,6 +59,7 @@ from fnets.tree.treedef import (
 )
 
 __all__ = [
+    "ByEquality",
     "LEAF",
     "LEAF_TYPES",
     "NONE",

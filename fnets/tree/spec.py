@@ -108,6 +108,19 @@ def _flatten_registered(node: Node, tree: PyTree) -> tuple[tuple[Any, ...], Any]
     return tuple(result[0]), result[1]
 
 
+class ByEquality(tuple):
+    """A spec whose static data cannot be hashed: a key that is found by equality alone.
+
+    >>> {ByEquality((list, ["unhashable"], ())): 1}[ByEquality((list, ["unhashable"], ()))]
+    1
+    """
+
+    __slots__ = ()
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return len(self)
+
+
 def flatten_once(tree: PyTree, link: Link = None) -> tuple[tuple[Any, ...], Any] | None:
     """(children, aux) of a node, None for a leaf; `link` is where it stands, for the message.
 
