@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import gc
 import typing
+import weakref
 
 import numpy as np
 import pytest
@@ -591,3 +592,50 @@ def test_linear_functions_are_partials_of_their_program():
         jaxpr = f.func.args[0]
         assert len(jaxpr.invars) == len(f.args) + len(f.avals)
         assert " mul " in str(jaxpr) and " sin " not in str(jaxpr)
+
+
+def test_arguments_that_a_pullback_keeps_are_taken_out_and_put_back():
+    x, w = np.arange(12.0).reshape(3, 4), np.eye(4) + 1
+    y, pull = fnets.vjp(lambda p, b: 2.0 * (p["x"] @ p["w"]) + b, {"x": x, "w": w}, np.ones(4))
+    kept, bias = pull.args_res
+    assert kept["x"] is x and kept["w"] is w and repr(bias) == "NotNeeded()"
+    pull.args_res[0] = None
+    with pytest.raises(ValueError, match="Put back"):
+        pull(np.ones_like(y))
+    pull.args_res[0] = {"x": x, "w": w}
+    back, ct_bias = pull(np.ones_like(y))
+    np.testing.assert_allclose(back["x"], 2 * np.ones((3, 4)) @ w.T)
+    np.testing.assert_allclose(back["w"], 2 * x.T @ np.ones((3, 4)))
+    np.testing.assert_allclose(ct_bias, np.full(4, 3.0))
+    with pytest.raises(ValueError, match="shape"):
+        pull(np.ones((2, 4)))
+
+
+def test_a_pullback_without_arguments_passes_through_jit():
+    @fnets.jit
+    def forward(x, y):
+        value, pull = fnets.vjp(lambda x, y: fnp.sin(x) * y, x, y)
+        pull.args_res = [None, None]
+        return value, pull
+
+    value, pull = forward(X, X + 1)
+    assert len(pull.opaque_residuals) == len(fnets.tree.leaves(pull)) == 2  # sin(x) and cos(x)
+    pull.args_res = [X, X + 1]
+    ct_x, ct_y = fnets.jit(lambda f: f(np.ones(3)))(pull)
+    np.testing.assert_allclose(ct_x, np.cos(X) * (X + 1))
+    np.testing.assert_allclose(ct_y, np.sin(X))
+
+
+def test_a_pullback_is_in_no_reference_cycle():
+    gc.collect()
+    gc.disable()
+    try:
+        _, pull = fnets.vjp(fnp.sin, X)
+        for f in (pull, fnets.tree.map(lambda v: v, pull)):
+            assert f.opaque_residuals
+            np.testing.assert_allclose(f(np.ones(3))[0], np.cos(X))
+        watched = weakref.ref(f)
+        del f, pull
+        assert watched() is None
+    finally:
+        gc.enable()

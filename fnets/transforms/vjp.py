@@ -26,7 +26,7 @@ from fnets.primitives.base import convert, owned, zeros_like, zeros_of
 from fnets.primitives.elementwise import add
 from fnets.source import Location, speaks_for, user_location
 from fnets.transforms.edge import public, trim_traceback
-from fnets.transforms.linear_function import LinearFunction
+from fnets.transforms.linear_function import Pullback
 from fnets.transforms.staging import (
     JaxprTrace,
     check_callable,
@@ -512,7 +512,8 @@ def vjp(fun: Callable, *primals: Any, has_aux: bool = False, reduce_axes: Sequen
         back = dict(zip(wrt, flat_pull(*[c for c in cts if c is not None])))
         return tree.unflatten_spec(spec, [back[i] if i in back else owned(zeros_of(a)) for i, a in enumerate(in_avals)])
 
-    vjp_fun = LinearFunction(flat_pull, [a for a, f in zip(out_avals, floats) if f], call, f"vjp of {name_of(fun)}")
+    float_avals = [a for a, f in zip(out_avals, floats) if f]
+    vjp_fun = Pullback(flat_pull, float_avals, call, f"vjp of {name_of(fun)}", leaves, spec)
     value = tree.unflatten_spec(out_spec, values)
     return (value, vjp_fun, aux) if has_aux else (value, vjp_fun)
 
