@@ -125,6 +125,15 @@ def read(name: str) -> Any:
     return _values[name] if value is _UNSET else value
 
 
+def __getattr__(name: str) -> Any:
+    """Settings as attributes under JAX's names: `config.jax_enable_x64`, `config.jax_debug_nans`."""
+    if name == "jax_enable_x64":
+        return default_float() == np.float64
+    if name.removeprefix("jax_") not in _SETTINGS:
+        raise AttributeError(f"module 'fnets.config' has no attribute {name!r}")
+    return read(name.removeprefix("jax_"))
+
+
 def update(name: str, value: Any) -> None:
     """Change a setting for the whole process. `jax_enable_x64` is understood as the default float dtype.
 

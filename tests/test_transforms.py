@@ -639,3 +639,43 @@ def test_a_pullback_is_in_no_reference_cycle():
         assert watched() is None
     finally:
         gc.enable()
+
+
+def test_settings_are_attributes_under_jax_names():
+    assert fnets.config.jax_enable_x64 is False and fnets.config.jax_debug_nans is False
+    with fnets.enable_x64(), fnets.debug_nans():
+        assert fnets.config.jax_enable_x64 is True and fnets.config.jax_debug_nans is True
+    with pytest.raises(AttributeError, match="jax_nothing"):
+        fnets.config.jax_nothing  # noqa: B018
+
+
+@pytest.mark.parametrize("transform", [fnets.jit, fnets.grad, fnets.vmap, fnets.checkpoint, fnets.make_jaxpr])
+def test_generators_are_refused(transform):
+    def numbers(x):
+        yield x
+
+    async def later(x):
+        return x
+
+    for f in (numbers, later):
+        with pytest.raises(TypeError, match=f"{f.__name__}, which is a generator or a coroutine"):
+            transform(f)
+
+
+def test_what_has_a_shape_and_a_dtype_can_be_lowered_for():
+    class Described:
+        shape, dtype = (3,), np.dtype("float32")
+
+    f = fnets.jit(lambda x: 2 * x)
+    assert f.lower(Described()).out_info == fnets.ShapeDtypeStruct((3,), "float32")
+    assert f.eval_shape(Described()).shape == (3,)
+    np.testing.assert_array_equal(f.lower(Described()).compile()(np.ones(3, np.float32)), np.full(3, 2.0))
+    for wrong in (f, f.lower, fnets.make_jaxpr(f)):
+        with pytest.raises(TypeError, match="dtype object"):
+            wrong(np.array([1, None]))
+
+
+@pytest.mark.parametrize("in_axes", [{"a": 0}, "a", {0}, 1.5])
+def test_in_axes_of_another_kind_are_refused(in_axes):
+    with pytest.raises(TypeError, match="in_axes"):
+        fnets.vmap(lambda x: x, in_axes=in_axes)

@@ -141,12 +141,12 @@ class Function:
         return dynamic, keywords, (n, fixed, named)
 
     def arguments(self, args: tuple, kwargs: dict) -> tuple[list, Any, tuple | None]:
-        """Leaves, structure and static part of a call's arguments; `ShapeDtypeStruct`s may stand for arrays."""
+        """Leaves, structure and static part of a call's arguments; whatever has a shape and a dtype may stand for an array."""
         static = None
         if self.static_nums or self.static_names:
             args, kwargs, static = self.split_static(args, kwargs)
         leaves, spec = tree.flatten_spec((args, kwargs))
-        check_data("jit", leaves, lambda: leaf_names(self.fun, spec, static))
+        check_data("jit", leaves, lambda: leaf_names(self.fun, spec, static), types=True)
         return leaves, spec, static
 
     def stage(self, avals: Sequence[ShapedArray], spec: Any, static: tuple | None) -> Staged:

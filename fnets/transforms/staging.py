@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -245,12 +246,16 @@ def is_data(x: Any) -> bool:
     )
 
 
-def check_data(op: str, leaves: Sequence[Any], paths: Callable[[], Sequence[str]]) -> None:
-    """Raise unless every leaf is an array or a number; `paths` names them when one is not."""
+def check_data(op: str, leaves: Sequence[Any], paths: Callable[[], Sequence[str]], types: bool = False) -> None:
+    """Raise unless every leaf is an array or a number; `paths` names them when one is not.
+
+    types: types alone matter, so whatever has a shape and a dtype will do.
+    """
     for i, x in enumerate(leaves):
         if type(x) is not np.ndarray and isinstance(x, np.ma.MaskedArray):
             typeof(x)  # raises: the mask would be lost
-        if not is_data(x) or (isinstance(x, np.ndarray) and x.dtype.kind in "OSUM"):
+        known = is_data(x) or (types and hasattr(x, "shape") and hasattr(x, "dtype"))
+        if not known or (isinstance(x, np.ndarray) and x.dtype.kind in "OSUM"):
             kind = f"an array of dtype {x.dtype}" if isinstance(x, np.ndarray) else type(x).__name__
             raise ArgumentError(
                 f"[{op}] expected arrays and numbers as arguments, got {kind} at {paths()[i]}. "
@@ -288,11 +293,20 @@ def leaf_paths(args: Any) -> list[str]:
     return [tree.keystr(path) for path, _ in tree.leaves_with_path(args)]
 
 
+_GENERATOR = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
+
+
 def check_callable(op: str, f: Any) -> None:
-    """Raise unless `f` can be called."""
+    """Raise unless `f` is a function that gives its result when it is called."""
     if not callable(f):
         raise ArgumentError(
             f"[{op}] expected a function as first argument, got {type(f).__name__}. Write {op}(f)(x), not {op}(f(x))."
+        )
+    code = getattr(f, "__code__", None)
+    if code is not None and code.co_flags & _GENERATOR:
+        raise ArgumentError(
+            f"[{op}] expected a function that returns arrays, got {name_of(f)}, which is a generator or a coroutine. "
+            "Return a list of what it yields."
         )
 
 
@@ -338,8 +352,7 @@ def make_jaxpr(
         static_here = positions_of("make_jaxpr", static, len(args))
         dynamic = [a for i, a in enumerate(args) if i not in static_here]
         leaves, spec = tree.flatten_spec((dynamic, kwargs))
-        if not all([hasattr(x, "shape") and hasattr(x, "dtype") for x in leaves]):
-            check_data("make_jaxpr", leaves, lambda: leaf_paths((dynamic, kwargs)))
+        check_data("make_jaxpr", leaves, lambda: leaf_paths((dynamic, kwargs)), types=True)
         out_spec = None
 
         def flat(*tracers: Any) -> list:

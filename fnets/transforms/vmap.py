@@ -114,6 +114,11 @@ def vmap(
     check_callable("vmap", fun)
     if isinstance(in_axes, list):
         in_axes = tuple(in_axes)
+    if not (in_axes is None or isinstance(in_axes, (int, np.integer, tuple)) or is_spec(in_axes)):
+        raise ArgumentError(
+            f"[vmap] expected in_axes to be an int, None, or a tuple with an entry for each positional argument, got {in_axes!r}. "
+            "Write in_axes=({...},) for one argument that is a dict."
+        )
     entries = tree.leaves((in_axes, out_axes), is_leaf=is_spec)
     if not all(isinstance(a, (int, np.integer)) and not isinstance(a, bool) or is_spec(a) for a in entries):
         raise ArgumentError(
