@@ -76,7 +76,7 @@ ABSENT: dict[str, dict[str, str]] = {
             remove_size_one_mesh_axis_from_type reshard set_mesh shard_map sharding smap transfer_guard transfer_guard_device_to_device
             transfer_guard_device_to_host transfer_guard_host_to_device live_arrays array_garbage_collection_guard thread_guard""",
         REFS: "Ref ref new_ref empty_ref free_ref freeze ad ds",
-        FLAGS: """allow_f16_reductions default_prng_impl enable_custom_prng jax2tf_associative_scan_reductions legacy_prng_key
+        FLAGS: """default_prng_impl enable_custom_prng jax2tf_associative_scan_reductions legacy_prng_key
             make_user_context numpy_dtype_promotion numpy_rank_promotion softmax_custom_jvp threefry_partitionable""",
         "Under another name: `explain_cache_misses`, `checking_leaks`, `fnets.random`'s own check of keys, `fnets.__version__`, "
         "`fnets.numpy.from_dlpack`.": "log_compiles check_tracer_leaks debug_key_reuse version dlpack",

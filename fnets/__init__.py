@@ -30,6 +30,7 @@ from fnets import (
     tree_util,
 )
 from fnets.config import (
+    allow_f16_reductions,
     debug_infs,
     debug_nans,
     default_dtype,
@@ -174,6 +175,7 @@ __all__ = [
     "Device",
     "ShapeDtypeStruct",
     "ad_checkpoint",
+    "allow_f16_reductions",
     "block_until_ready",
     "check_leaks",
     "checkify",

@@ -58,6 +58,7 @@ _SETTINGS: dict[str, tuple[Any, Any]] = {
     "explain_cache_misses": (_flag, False),
     "no_tracing": (_flag, False),
     "no_execution": (_flag, False),
+    "allow_f16_reductions": (_flag, True),
     "retrace_warning": (int, 16),  # warn when a jitted function has been compiled this often; 0 never
     "traceback": (_one_of("filtered", "full"), "filtered"),
 }
@@ -97,7 +98,16 @@ def _normalise(name: str, value: Any) -> tuple[str, Any]:
     return name, _SETTINGS[name][0](value)
 
 
-CONTEXT = ("disable_jit", "default_dtype", "promotion", "backend", "debug_nans", "debug_infs", "no_execution")
+CONTEXT = (
+    "disable_jit",
+    "default_dtype",
+    "promotion",
+    "backend",
+    "debug_nans",
+    "debug_infs",
+    "no_execution",
+    "allow_f16_reductions",
+)
 _process_context = tuple([_values[k] for k in CONTEXT])
 _overridden = False  # becomes True with the first `using` block, for good
 
@@ -109,8 +119,8 @@ def _context() -> tuple:
 def trace_context() -> tuple:
     """The settings that what is traced depends on: part of every cache key.
 
-    >>> len(trace_context())
-    7
+    >>> trace_context() == tuple([read(name) for name in CONTEXT])
+    True
     """
     return _context() if _overridden else _process_context
 
@@ -237,6 +247,16 @@ def no_execution(value: bool = True):
     True
     """
     return using(no_execution=value)
+
+
+def allow_f16_reductions(value: bool = True):
+    """Context manager: with False, a sum of float16 or bfloat16 elements raises `DTypeError`, to find where digits are lost.
+
+    >>> with allow_f16_reductions(False):
+    ...     read("allow_f16_reductions")
+    False
+    """
+    return using(allow_f16_reductions=value)
 
 
 def enable_checks(value: bool = True):

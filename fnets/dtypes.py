@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from fnets.config import default_float
+from fnets.core.avals import as_np_dtype
 from fnets.errors import DTypeError
 from fnets.numpy import finfo, iinfo, isdtype, issubdtype, promote_types, result_type
 from fnets.numpy.dtypes import EXTENDED, extended_type
@@ -21,7 +22,7 @@ def canonicalize_dtype(dtype: Any, allow_extended_dtype: bool = False) -> np.dty
     >>> canonicalize_dtype("float64"), canonicalize_dtype(None)
     (dtype('float64'), dtype('float32'))
     """
-    return default_float() if dtype is None else np.dtype(dtype)
+    return default_float() if dtype is None else as_np_dtype(dtype)
 
 
 def itemsize_bits(dtype: Any) -> int:
@@ -30,7 +31,7 @@ def itemsize_bits(dtype: Any) -> int:
     >>> itemsize_bits("float32")
     32
     """
-    dtype = np.dtype(dtype)
+    dtype = as_np_dtype(dtype)
     return _BITS.get(dtype.name, 8 * dtype.itemsize)
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import inspect
 import math
+import pathlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -503,3 +506,22 @@ def test_slope_of_expm1_keeps_its_digits_far_below_zero(dtype):
     np.testing.assert_array_equal(fnets.vmap(fnets.grad(lax.expm1))(x), np.exp(x))
     _, t = fnets.jvp(lax.expm1, (x,), (np.ones_like(x),))
     np.testing.assert_array_equal(t, np.exp(x))
+
+
+def test_names_of_small_floats_are_dtypes_before_their_package_is_loaded():
+    pytest.importorskip("ml_dtypes")
+    code = """
+import sys, fnets, fnets.numpy as fnp
+from fnets import lax
+assert "ml_dtypes" not in sys.modules
+assert fnp.ones(2, "bfloat16").dtype.name == fnets.ShapeDtypeStruct((2,), "bfloat16").dtype.name == "bfloat16"
+assert lax.convert_element_type(fnp.ones(2), "float8_e4m3fn").dtype.name == "float8_e4m3fn"
+for wrong in ("bfloat17", "finfo", "__name__"):
+    try:
+        fnp.ones(2, wrong)
+    except TypeError as error:
+        assert wrong in str(error)
+    else:
+        raise AssertionError(wrong)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=pathlib.Path(fnets.__file__).parents[1])

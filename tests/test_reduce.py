@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import fnets
+import fnets.numpy as fnp
 from fnets.errors import ArgumentError, AxisError, DTypeError, ShapeError
 from fnets.primitives import cumulative as c
 from fnets.primitives import elementwise as e
@@ -366,3 +368,18 @@ def test_vmapped_reductions():
 def test_errors(f, error, expected):
     with pytest.raises(error, match=expected):
         f()
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_sums_of_half_precision_can_be_forbidden(dtype):
+    x = fnp.ones((2, 3), dtype)
+    total = lambda v: fnets.lax.reduce_sum(v, (1,))  # noqa: E731
+    f = fnets.jit(total)
+    assert f(x).shape == (2,)
+    with fnets.allow_f16_reductions(False):
+        for run in (total, f, fnets.make_jaxpr(total)):
+            with pytest.raises(ValueError, match="allow_f16_reductions"):
+                run(x)
+        assert total(x[:, :1]).shape == f(x[:, :1]).shape == (2,)  # nothing is added up
+        np.testing.assert_array_equal(total(x.astype(np.float32)), [3, 3])
+    assert total(x).dtype == f(x).dtype == np.dtype(dtype)

@@ -6,6 +6,8 @@ NumPy's promotion as a Python scalar does (NEP 50), and at run time it *is* a Py
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -16,6 +18,23 @@ from fnets.config import default_complex, default_float
 from fnets.errors import ArgumentError
 
 PYTHON_SCALARS = (bool, int, float, complex)
+
+
+def as_np_dtype(dtype: Any) -> np.dtype:
+    """`np.dtype(dtype)` that knows the names of `ml_dtypes`, such as "bfloat16", before that package is loaded.
+
+    >>> as_np_dtype("float32")
+    dtype('float32')
+    """
+    try:
+        return np.dtype(dtype)
+    except TypeError as error:
+        if isinstance(dtype, str):
+            with contextlib.suppress(ImportError, AttributeError, TypeError):
+                found = np.dtype(getattr(importlib.import_module("ml_dtypes"), dtype))
+                if found.name == dtype:
+                    return found
+        raise error
 
 
 class ShapedArray:
@@ -29,7 +48,7 @@ class ShapedArray:
 
     def __init__(self, shape: Sequence[int], dtype: Any, weak_type: bool = False):
         self.shape = tuple(shape)
-        self.dtype = dtype if isinstance(dtype, np.dtype) else np.dtype(dtype)
+        self.dtype = dtype if isinstance(dtype, np.dtype) else as_np_dtype(dtype)
         self.weak_type = weak_type
         self._hash: int | None = None
 
@@ -91,7 +110,7 @@ class ShapeDtypeStruct:
                 "Write ShapeDtypeStruct((3,), 'float32')."
             )
         self.shape = tuple(shape)
-        self.dtype = np.dtype(dtype)
+        self.dtype = as_np_dtype(dtype)
         self.weak_type = weak_type
 
     ndim = property(lambda self: len(self.shape))

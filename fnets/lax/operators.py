@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from fnets.core.avals import is_float
+from fnets.core.avals import as_np_dtype, is_float
 from fnets.core.trace import dtype_of, shape_of
 from fnets.errors import ArgumentError, DTypeError, ShapeError
 from fnets.primitives import elementwise as e
@@ -322,7 +322,7 @@ def convert_element_type(operand: Any, new_dtype: Any) -> Any:
     >>> convert_element_type(np.arange(2), "float32")
     array([0., 1.], dtype=float32)
     """
-    return convert(operand, np.dtype(new_dtype))
+    return convert(operand, as_np_dtype(new_dtype))
 
 
 def full(shape: Any, fill_value: Any, dtype: Any = None, *, sharding: Any = None) -> Any:
@@ -331,7 +331,7 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, *, sharding: Any = None
     >>> full((2,), 1.5)
     array([1.5, 1.5], dtype=float32)
     """
-    value = arr(fill_value) if dtype is None else convert(fill_value, np.dtype(dtype))
+    value = arr(fill_value) if dtype is None else convert(fill_value, as_np_dtype(dtype))
     wide = broadcast_to(value, as_shape(shape))
     return np.array(wide) if isinstance(wide, (np.ndarray, np.generic)) else wide
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from fnets.config import default_complex, default_float
-from fnets.core.avals import PYTHON_SCALARS
+from fnets.core.avals import PYTHON_SCALARS, as_np_dtype
 from fnets.core.trace import Tracer, dtype_of, is_weak, shape_of, typeof
 from fnets.errors import ArgumentError, ConcretizationTypeError, DTypeError
 from fnets.primitives.base import arr, convert, reshape
@@ -118,7 +118,7 @@ def as_dtype(dtype: Any) -> np.dtype | None:
     if dtype is None:
         return None
     try:
-        return np.dtype(dtype)
+        return as_np_dtype(dtype)
     except TypeError:
         raise DTypeError(f"[dtype] expected a dtype such as 'float32' or fnets.numpy.int64, got {dtype!r}.") from None
 

@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from fnets import config
 from fnets.core.avals import ShapedArray, is_float, python_type, strong_dtype
+from fnets.core.checked import while_set
 from fnets.core.primitive import Primitive
 from fnets.core.trace import Tracer, dtype_of, is_weak, shape_of, typeof
 from fnets.errors import AxisError, DTypeError, ShapeError
@@ -343,8 +345,30 @@ def _sum_impl(x: Any, axes: tuple[int, ...]) -> Any:
     return _add_reduce(x, axes[0] if len(axes) == 1 else axes)
 
 
+def _sum_abstract(a: ShapedArray, axes: tuple[int, ...]) -> ShapedArray:
+    half = a.dtype.itemsize == 2 and is_float(a.dtype)
+    if half and not config.read("allow_f16_reductions") and any([a.shape[i] != 1 for i in axes]):
+        raise DTypeError(
+            f"[reduce_sum] expected elements of at least 32 bits (allow_f16_reductions is False), got {a.str_short(short_dtypes=False)}. "
+            "Sum x.astype('float32')."
+        )
+    return ShapedArray(reduced(a.shape, axes), sum_dtype(a.dtype))
+
+
+def _sum_checked(prim: Primitive, impl: Callable) -> Callable:
+    if prim is not reduce_sum_p:
+        return impl
+
+    def run(x: Any, axes: tuple[int, ...]) -> Any:
+        _sum_abstract(typeof(x), axes)
+        return impl(x, axes=axes)
+
+    return run
+
+
 reduce_sum_p.impl = _sum_impl
-reduce_sum_p.abstract = lambda a, axes: ShapedArray(reduced(a.shape, axes), sum_dtype(a.dtype))
+reduce_sum_p.abstract = _sum_abstract
+while_set(_sum_checked, "allow_f16_reductions")
 batch_reduction(reduce_sum_p)
 
 

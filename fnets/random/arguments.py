@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fnets.config import default_float
-from fnets.core.avals import is_float
+from fnets.core.avals import as_np_dtype, is_float
 from fnets.core.trace import Tracer, dtype_of, shape_of, typeof
 from fnets.errors import ArgumentError, FnetsError, ShapeError
 from fnets.primitives.base import arr, broadcast_to, convert, reshape
@@ -130,7 +130,7 @@ def drawn_shape(shape: Any, op: str, *shapes: tuple[int, ...]) -> tuple[int, ...
 
 def _as_dtype(dtype: Any, op: str, kinds: str, told: str) -> np.dtype:
     try:
-        out = np.dtype(dtype)
+        out = as_np_dtype(dtype)
     except TypeError:
         raise ArgumentError(f"[random.{op}] expected a {told} dtype, got {dtype!r}.") from None
     if out.kind not in kinds or out.itemsize > 16:
