@@ -525,3 +525,44 @@ for wrong in ("bfloat17", "finfo", "__name__"):
         raise AssertionError(wrong)
 """
     subprocess.run([sys.executable, "-c", code], check=True, cwd=pathlib.Path(fnets.__file__).parents[1])
+
+
+@pytest.mark.parametrize(
+    ("have", "want", "fits"),
+    [
+        ("float16", "float32", True),
+        ("float32", "float16", True),
+        ("int8", "int32", True),
+        ("int8", "float32", True),
+        ("float32", "complex64", True),
+        ("float32", "int32", False),
+        ("complex64", "float32", False),
+        ("int32", "uint32", False),
+    ],
+)
+def test_preferred_element_type_holds_the_product(have, want, fits):
+    x, y = np.arange(6).reshape(2, 3).astype(have), np.arange(12).reshape(3, 4).astype(have)
+    calls = [
+        lambda x, y: lax.dot(x, y, preferred_element_type=want),
+        lambda x, y: fnp.matmul(x, y, preferred_element_type=want),
+        lambda x, y: fnp.dot(x[0, 1], y, preferred_element_type=want),
+    ]
+    for call, expected in zip(calls, (x @ y, x @ y, x[0, 1] * y)):
+        for run in (call, fnets.jit(call)):
+            if fits:
+                out = run(x, y)
+                assert out.dtype == np.dtype(want)
+                np.testing.assert_array_equal(out, expected)
+            else:
+                with pytest.raises(TypeError, match="preferred_element_type"):
+                    run(x, y)
+
+
+def test_small_types_in_arrays_and_limits():
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    x = fnp.array([[1, 2], [3, 4]], "bfloat16")
+    assert x.dtype == ml_dtypes.bfloat16 and x.tolist() == [[1.0, 2.0], [3.0, 4.0]]
+    assert fnp.iinfo("int4").bits == 4 and fnp.iinfo("uint4").max == 15 and fnp.finfo("bfloat16").bits == 16
+    for limits, wrong in ((fnp.iinfo, "bfloat16"), (fnp.finfo, "int4"), (fnp.iinfo, "float32")):
+        with pytest.raises(TypeError):
+            limits(wrong)

@@ -37,6 +37,15 @@ def as_np_dtype(dtype: Any) -> np.dtype:
         raise error
 
 
+def is_extended(dtype: np.dtype) -> bool:
+    """True for the number types of `ml_dtypes`, which NumPy calls void.
+
+    >>> is_extended(np.dtype("float32")), is_extended(np.dtype("V2"))
+    (False, False)
+    """
+    return dtype.kind == "V" and dtype.type.__module__.startswith("ml_dtypes")
+
+
 class ShapedArray:
     """Shape, dtype and weakness of an array.
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from fnets.config import default_complex, default_float
+from fnets.core.avals import as_np_dtype, is_float
 from fnets.core.trace import Tracer, dtype_of, shape_of
 from fnets.errors import DTypeError
 from fnets.numpy.arguments import as_dtype, item_type, to_array
@@ -193,8 +194,8 @@ def finfo(dtype: Any) -> Any:
     >>> float(finfo("float32").eps)
     1.1920928955078125e-07
     """
-    dtype = np.dtype(dtype.dtype if isinstance(dtype, (np.ndarray, Tracer)) else dtype)
-    if dtype.kind == "V":
+    dtype = as_np_dtype(dtype.dtype if isinstance(dtype, (np.ndarray, Tracer)) else dtype)
+    if dtype.kind == "V" and is_float(dtype):
         return importlib.import_module("ml_dtypes").finfo(dtype)
     if dtype.kind not in "fc":
         raise DTypeError(f"[finfo] expected a float dtype, got {dtype.name}. Use iinfo for integers.")
@@ -207,7 +208,9 @@ def iinfo(dtype: Any) -> Any:
     >>> iinfo("int8").max
     127
     """
-    dtype = np.dtype(dtype.dtype if isinstance(dtype, (np.ndarray, Tracer)) else dtype)
+    dtype = as_np_dtype(dtype.dtype if isinstance(dtype, (np.ndarray, Tracer)) else dtype)
+    if dtype.kind == "V" and issubdtype(dtype, np.integer):
+        return importlib.import_module("ml_dtypes").iinfo(dtype)
     if dtype.kind not in "iu":
         raise DTypeError(f"[iinfo] expected an integer dtype, got {dtype.name}. Use finfo for floats.")
     return np.iinfo(dtype)

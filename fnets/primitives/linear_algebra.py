@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from fnets.core.avals import ShapedArray
+from fnets.core.avals import ShapedArray, as_np_dtype, is_float
 from fnets.core.primitive import Primitive
 from fnets.core.trace import dtype_of, shape_of
 from fnets.errors import AxisError, DTypeError, ShapeError
@@ -436,11 +436,23 @@ def dot_general(
     return _in_dtype(lhs, rhs, numbers, preferred_element_type)
 
 
+def _checked_preferred(natural: np.dtype, preferred: Any) -> np.dtype:
+    """`preferred_element_type` as a dtype; raises where a product of the natural dtype would lose its fraction, sign or imaginary part."""
+    preferred = as_np_dtype(preferred)
+    real_floats = is_float(natural) and is_float(preferred) and natural.kind != "c"
+    if not real_floats and not np.can_cast(natural, preferred, "same_kind"):
+        raise DTypeError(
+            f"[dot_general] expected a preferred_element_type that can hold {natural.name}, got {preferred.name}. "
+            f"Convert the result with .astype({preferred.name!r}) if that is meant."
+        )
+    return preferred
+
+
 def _in_dtype(lhs: Any, rhs: Any, numbers: DimensionNumbers, preferred: Any) -> Any:
     if preferred is None:
         return dot_general_p.bind(lhs, rhs, dimension_numbers=numbers)
-    preferred = np.dtype(preferred)
     natural = _result_dtype(dtype_of(lhs), dtype_of(rhs))
+    preferred = _checked_preferred(natural, preferred)
     wide = np.promote_types(natural, preferred)
     if wide != natural:
         lhs, rhs = convert(lhs, wide), convert(rhs, wide)
@@ -530,7 +542,9 @@ def dot(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = 
     left, right = shape_of(a), shape_of(b)
     if not left or not right:
         out = mul(a, b)
-        return out if preferred_element_type is None else convert(out, preferred_element_type)
+        if preferred_element_type is None:
+            return out
+        return convert(out, _checked_preferred(dtype_of(out), preferred_element_type))
     contract = max(len(right) - 2, 0)
     if left[-1] != right[contract]:
         raise ShapeError(inner_mismatch(left, right, "dot"))

@@ -119,7 +119,7 @@ def vmap(
             f"[vmap] expected in_axes to be an int, None, or a tuple with an entry for each positional argument, got {in_axes!r}. "
             "Write in_axes=({...},) for one argument that is a dict."
         )
-    entries = tree.leaves((in_axes, out_axes), is_leaf=is_spec)
+    entries = tree.leaves((in_axes, out_axes), is_leaf=is_spec if vmappable else None)
     if not all(isinstance(a, (int, np.integer)) and not isinstance(a, bool) or is_spec(a) for a in entries):
         raise ArgumentError(
             f"[vmap] expected in_axes and out_axes to hold ints and None, got {in_axes!r} and {out_axes!r}."
