@@ -679,3 +679,10 @@ def test_what_has_a_shape_and_a_dtype_can_be_lowered_for():
 def test_in_axes_of_another_kind_are_refused(in_axes):
     with pytest.raises(TypeError, match="in_axes"):
         fnets.vmap(lambda x: x, in_axes=in_axes)
+
+
+def test_results_beside_registered_types_are_checked(named):
+    with pytest.raises(TypeError, match="a result"):
+        fnets.vmap(lambda v: (v, "text"), in_axes=(AxisNamed("a"),), out_axes=AxisNamed("a"), axis_size=2)(
+            Named("a", np.ones(2))
+        )

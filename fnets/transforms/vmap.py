@@ -141,32 +141,35 @@ def vmap(
 
             positional_spec, keyword_spec = spec[2]
             dims = tree.flatten_axes("vmap in_axes", positional_spec, in_axes) + [0] * tree.num_leaves(keyword_spec)
-            own = {i: dims[i] for i, x in enumerate(leaves) if is_vmappable(x)} if vmappable else {}
-            dims = [None if i in own else d for i, d in enumerate(dims)]
+            own: dict[int, Any] = {}  # the entries of in_axes of registered types
+            if is_leaf is not None:
+                own = {i: dims[i] for i, x in enumerate(leaves) if is_leaf(x)}
+                dims = [None if i in own else d for i, d in enumerate(dims)]
             mapped = [i for i, d in enumerate(dims) if d is not None]  # the others may be anything
             check_data("vmap", [leaves[i] for i in mapped], lambda: [paths()[i] for i in mapped])
             dims = [d if d is None else _checked_dim(x, d, i, paths) for i, (x, d) in enumerate(zip(leaves, dims))]
             size = _axis_size(leaves, dims, axis_size, paths)
             out_spec: Any = None
             wanted: list = []
-            made: list = []  # which results are put together already
+            made: set[int] = set()  # the results of registered types, put together already
 
             def flat(*xs: Any) -> list:
-                nonlocal out_spec, wanted, made
+                nonlocal out_spec, wanted
                 if own:
                     xs = tuple([_element(size, x, own[i]) if i in own else x for i, x in enumerate(xs)])
                 positional, keywords = tree.unflatten_spec(spec, xs)
                 out = fun(*positional, **keywords)
                 outs, out_spec = tree.flatten_spec(out, is_leaf)
                 wanted = tree.flatten_axes("vmap out_axes", out_spec, out_axes)
-                made = [is_leaf is not None and is_leaf(o) for o in outs]
-                if any(made):
-                    return [_collected(size, o, w) if m else o for o, w, m in zip(outs, wanted, made)]
+                if is_leaf is not None:
+                    made.update([i for i, o in enumerate(outs) if is_leaf(o)])
+                    check_data("vmap", [o for o in outs if not is_leaf(o)], lambda: ["a result"] * len(outs))
+                    return [_collected(size, o, wanted[i]) if i in made else o for i, o in enumerate(outs)]
                 check_data("vmap", outs, lambda: [f"result{p}" for p in leaf_paths(out)])
                 return outs
 
             pairs = vmap_flat(flat, leaves, dims, size, name_of(fun), axis_name)
-            results = [v if m else _placed(v, d, w, size) for (v, d), w, m in zip(pairs, wanted, made)]
+            results = [v if i in made else _placed(v, d, wanted[i], size) for i, (v, d) in enumerate(pairs)]
             return tree.unflatten_spec(out_spec, results)
         except Exception as error:
             trim_traceback(error)
