@@ -1,4 +1,7 @@
-"""The benchmark table: `python -m benchmarks [eager mnist_step conv ...] [--write docs/benchmarks.md]`. Needs the extra `bench`."""
+"""The benchmark table: `python -m benchmarks [eager mnist_step conv ...] [--write docs/benchmarks.md]`. Needs the extra `bench`.
+
+`python -m benchmarks peers` is a table of its own, of processes, with options of its own.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,19 @@ import importlib
 import pathlib
 import pkgutil
 import platform
+import sys
 
 import benchmarks
+from benchmarks import peers
 from benchmarks.timing import Row, markdown
 
-_NO_TABLE = {"timing", "__main__"}
+_NO_TABLE = {"timing", "__main__", "peers", "contender", "workloads"}
 
 
 def main() -> None:
+    if sys.argv[1:2] == ["peers"]:
+        peers.main(sys.argv[2:])
+        return
     known = sorted(m.name for m in pkgutil.iter_modules(benchmarks.__path__) if m.name not in _NO_TABLE)
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(

@@ -88,7 +88,12 @@ class Row:
 HEADER = ["workload", "against", "fnets", "theirs", "fnets / theirs", "goal", "met"]
 
 
+def table(rows: list[list[str]]) -> str:
+    """Rows of cells, the first of them the header, as a Markdown table."""
+    header, *rest = rows
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in [header, ["---"] * len(header), *rest])
+
+
 def markdown(rows: list[Row]) -> str:
     """The rows as a Markdown table."""
-    lines = [HEADER, ["---"] * len(HEADER), *[r.cells() for r in rows]]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+    return table([HEADER, *[r.cells() for r in rows]])

@@ -1,0 +1,267 @@
+"""fnets against its peers on the same work: `python -m benchmarks peers`, one table. Needs the extra `bench`.
+
+Each contender (fnets' backends "llvm" and "numpy", `jax.jit`, PyTorch eager and, for training steps, `torch.compile`) is a process of its own that lives through
+the table and keeps to as many processors as it may have threads. For a workload they first have to agree on the results of some calls; then they
+take turns, one at a time, and a turn gives the median time of its calls. The table has fnets' median turn, its spread (the quartiles' distance by
+the median), and how many times faster than each peer fnets is. Compilation is timed from the traced function's first call to its result, in fresh
+processes: with an empty cache, and with one filled by the process before. Peak memory is what building and running adds to a fresh process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pathlib
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from importlib import metadata
+from typing import Any, NamedTuple
+
+from benchmarks.contender import NAMES, Contender, Failed, Settings
+from benchmarks.timing import readable, table
+
+OURS = "llvm"
+TITLES = {"numpy": "NumPy backend", "jax": "jax.jit", "torch": "PyTorch", "torch.compile": "torch.compile"}
+CHECKED_CALLS = 3
+COMPILED_GOAL, CACHED_LIMIT = {"jax": 2.5}, 0.020  # of compilation, and of what the cache leaves of it
+
+
+class Line(NamedTuple):
+    """A line of the table: samples of each contender, or why there are none. Less is better."""
+
+    what: str
+    threads: int
+    samples: dict[str, list[float] | str]
+    goals: dict[str, float]
+    limit: float | None = None  # what ours may be at most
+    told: Callable[[float], str] = readable
+
+    def median(self, name: str) -> float | None:
+        samples = self.samples.get(name)
+        return statistics.median(samples) if isinstance(samples, list) else None
+
+    def ratio(self, name: str) -> float | None:
+        """How many times less ours is than another's."""
+        ours, theirs = self.median(OURS), self.median(name)
+        return None if ours is None or theirs is None else theirs / ours
+
+    def spread(self) -> float | None:
+        """The distance of ours' quartiles, by their median."""
+        samples = self.samples[OURS]
+        if isinstance(samples, str) or len(samples) < 3:
+            return None
+        low, middle, high = statistics.quantiles(samples, n=4)
+        return (high - low) / middle
+
+    def misses(self) -> list[str]:
+        """The goals that are not reached, and those that could not be judged."""
+        ours = self.median(OURS)
+        missed = [name for name, goal in self.goals.items() if (ratio := self.ratio(name)) is None or ratio < goal]
+        return missed + ["limit"] * (self.limit is not None and (ours is None or ours > self.limit))
+
+    def cells(self) -> list[str]:
+        def cell(name: str) -> str:
+            samples = self.samples.get(name, "")
+            return samples if isinstance(samples, str) else "-" if (r := self.ratio(name)) is None else f"{r:.2f}x"
+
+        ours, spread = self.median(OURS), self.spread()
+        goals = [f"{TITLES[name]} {goal:g}x" for name, goal in self.goals.items()]
+        goals += [] if self.limit is None else [f"<= {self.told(self.limit)}"]
+        misses = [TITLES.get(name, name) for name in self.misses()]
+        return [
+            self.what,
+            str(self.threads),
+            str(self.samples[OURS]) if ours is None else self.told(ours),
+            "" if spread is None else f"{spread:.0%}",
+            *[cell(name) for name in TITLES],
+            ", ".join(goals),
+            "" if not goals else f"no ({', '.join(misses)})" if misses else "yes",
+        ]
+
+    def record(self) -> dict[str, Any]:
+        """The line for a program to read."""
+        medians = {name: self.median(name) for name in self.samples}
+        return {
+            **{name: getattr(self, name) for name in ("what", "threads", "samples", "goals", "limit")},
+            "medians": medians,
+            "ratios": {name: self.ratio(name) for name in self.samples if name != OURS},
+            "misses": self.misses(),
+        }
+
+
+HEADER = ["workload", "threads", "fnets", "spread", *[f"{t} / fnets" for t in TITLES.values()], "goal", "met"]
+
+
+def megabytes(size: float) -> str:
+    return f"{size / 1e6:.3g} MB"
+
+
+def names_for(workload: Any, chosen: list[str]) -> list[str]:
+    """The contenders of a workload: `torch.compile`, whose compilation takes a while, runs training steps."""
+    return [name for name in chosen if name != "torch.compile" or workload.training]
+
+
+def attempt(samples: dict[str, Any], name: str, f: Callable[[], Any]) -> Any:
+    """The result of `f`; where it fails the table gets the reason instead of samples, and this returns None."""
+    try:
+        return f()
+    except Failed as problem:
+        samples[name] = str(problem)
+        return None
+
+
+def disagreement(results: list, others: list, tolerance: float) -> str | None:
+    """What is wrong with the results of some calls, if another's are right: errors count relative to the greatest element."""
+    import numpy as np
+
+    for ours, theirs in zip(results, others, strict=True):
+        if [a.shape for a in ours] != [a.shape for a in theirs]:
+            return f"disagrees: shapes {[a.shape for a in ours]} instead of {[a.shape for a in theirs]}"
+        for a, b in zip(ours, theirs):
+            error = np.max(np.abs(a - b), initial=0.0) / max(np.max(np.abs(b), initial=0.0), 1e-30)
+            if not error <= tolerance:
+                return f"disagrees by {error:.2g}"
+    return None
+
+
+def timed(workload: Any, contenders: dict[str, Contender], rounds: int, seconds: float, threads: int) -> Line:
+    """A workload by all contenders that can do it and agree, in turns."""
+    samples: dict[str, Any] = {}
+    results = {}
+    for name, contender in contenders.items():
+
+        def first_calls(contender: Contender = contender) -> list:
+            contender.ask("build", workload.name)
+            return contender.ask("results", CHECKED_CALLS)
+
+        if (result := attempt(samples, name, first_calls)) is not None:
+            results[name] = result
+            samples[name] = []
+    judge = next((results[name] for name in ("numpy", "jax", "torch") if name in results), None)
+    for name, result in results.items():
+        if judge is not None and (problem := disagreement(result, judge, workload.tolerance)):
+            samples[name] = problem
+    for _ in range(rounds):
+        for name, contender in contenders.items():
+            if isinstance(samples[name], list):
+                time.sleep(0.005)  # threads of the one before may still wait for work, spinning
+                taken = attempt(samples, name, lambda contender=contender: contender.ask("time", seconds))
+                if taken is not None:
+                    samples[name].append(taken)
+    return Line(workload.name, threads, samples, workload.goals)
+
+
+def fresh(settings: Settings, workload: Any, question: str | None = None) -> float:
+    """The time of the first call in a new process, or the answer to a question after it."""
+    with Contender(settings) as contender:
+        first = contender.ask("build", workload.name)
+        return contender.ask(question) if question else first
+
+
+def compiled(workload: Any, names: list[str], rounds: int, threads: int, channels_last: bool) -> list[Line]:
+    """Tracing, compiling and the first call: with an empty cache, and from the cache."""
+    cold: dict[str, Any] = {}
+    warm: dict[str, Any] = {}
+    for _ in range(rounds):
+        for name in [n for n in names if n in (OURS, "numpy", "jax") and not isinstance(cold.get(n), str)]:
+            with tempfile.TemporaryDirectory(prefix="peers-") as cache:
+                settings = Settings(name, threads, channels_last, cache)
+                for samples in (cold, warm):
+                    first = attempt(samples, name, lambda settings=settings: fresh(settings, workload))
+                    if first is not None:
+                        samples.setdefault(name, []).append(first)
+    return [
+        Line(f"compile and first call: {workload.name}", threads, cold, COMPILED_GOAL),
+        Line(f"the same from the cache: {workload.name}", threads, warm, {}, CACHED_LIMIT),
+    ]
+
+
+def memory(workload: Any, names: list[str], threads: int, channels_last: bool) -> Line:
+    samples: dict[str, Any] = {}
+    for name in names:
+        peak = attempt(samples, name, lambda name=name: fresh(Settings(name, threads, channels_last), workload, "peak"))
+        if peak is not None:
+            samples[name] = [peak]
+    return Line(f"peak memory: {workload.name}", threads, samples, workload.memory_goals, told=megabytes)
+
+
+def lines(chosen: list[Any], args: argparse.Namespace) -> Iterator[Line]:
+    """The lines of the table, one after another."""
+    channels_last = args.layout == "NHWC"
+    if "time" in args.measure:
+        for threads in args.threads:
+            contenders = {name: Contender(Settings(name, threads, channels_last)) for name in args.contenders}
+            try:
+                for workload in chosen:
+                    those = {name: contenders[name] for name in names_for(workload, args.contenders)}
+                    yield timed(workload, those, args.rounds, args.seconds, threads)
+            finally:
+                for contender in contenders.values():
+                    contender.stop()
+    threads = max(args.threads)
+    for workload in chosen:
+        names = names_for(workload, args.contenders)
+        if "memory" in args.measure and workload.memory_goals:
+            yield memory(workload, names, threads, channels_last)
+        if "compile" in args.measure:
+            yield from compiled(workload, names, min(args.rounds, 3), threads, channels_last)
+
+
+def versions() -> str:
+    told = [f"{name} {metadata.version(name)}" for name in ("numpy", "llvmlite", "jax", "torch") if _installed(name)]
+    return f"Python {platform.python_version()}, {', '.join(told)}, on {_processor()}"
+
+
+def _installed(name: str) -> bool:
+    try:
+        metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _processor() -> str:
+    try:
+        text = pathlib.Path("/proc/cpuinfo").read_text()
+        return next(line.split(":")[1].strip() for line in text.splitlines() if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.machine()
+
+
+def main(argv: list[str]) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks peers", description=__doc__)
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="workloads by a part of their names")
+    parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
+    parser.add_argument("--contenders", nargs="+", choices=NAMES, default=list(NAMES))
+    parser.add_argument(
+        "--measure", nargs="+", choices=("time", "compile", "memory"), default=["time", "compile", "memory"]
+    )
+    parser.add_argument("--rounds", type=int, default=9, help="turns of each contender")
+    parser.add_argument("--seconds", type=float, default=0.25, help="length of a turn")
+    parser.add_argument("--layout", choices=("NCHW", "NHWC"), default="NCHW", help="of the networks' images in fnets")
+    parser.add_argument("--list", action="store_true", help="only print the names of the workloads")
+    parser.add_argument("--write", type=pathlib.Path, help="also write the table to this file")
+    parser.add_argument("--json", type=pathlib.Path, help="write all samples to this file")
+    args = parser.parse_args(argv)
+
+    from benchmarks.workloads import WORKLOADS
+
+    chosen = [w for w in WORKLOADS.values() if not args.only or any(part in w.name for part in args.only)]
+    if args.list:
+        print("\n".join(w.name for w in chosen))
+        return
+    if not chosen:
+        parser.error("no workload has such a name; --list shows them")
+    done: list[Line] = []
+    for line in lines(chosen, args):
+        print(" | ".join(line.cells()), flush=True)
+        done.append(line)
+    text = f"{table([HEADER, *[line.cells() for line in done]])}\n\nMeasured with {versions()}.\n"
+    print("\n" + text)
+    if args.write:
+        args.write.write_text(text)
+    if args.json:
+        args.json.write_text(json.dumps({"versions": versions(), "lines": [line.record() for line in done]}, indent=1))
