@@ -19,19 +19,9 @@ if not __package__:  # run as a script
     sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from benchmarks.timing import Row, compare
+from benchmarks.workloads.conv import SHAPES
 from fnets.primitives import conv, pool
 
-# N, C, H, K, R, stride
-SHAPES = [
-    (64, 3, 32, 32, 3, 1),
-    (64, 32, 32, 32, 3, 1),
-    (64, 32, 16, 64, 3, 1),
-    (64, 64, 16, 64, 3, 1),
-    (64, 128, 8, 128, 3, 1),
-    (16, 64, 56, 64, 3, 1),
-    (64, 64, 16, 128, 1, 1),
-    (64, 32, 32, 64, 3, 2),
-]
 # N, C, H, window, stride
 POOLS = [(64, 1, 26, 2, 2), (64, 32, 32, 2, 2), (64, 32, 32, 3, 2)]
 Contenders = dict[str, Callable[[], Any]]  # "who pass" -> call

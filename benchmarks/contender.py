@@ -9,7 +9,6 @@ import multiprocessing
 import os
 import resource
 import statistics
-import tempfile
 import time
 import traceback
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 NAMES = ("llvm", "numpy", "jax", "torch", "torch.compile")
+CHECKED_CALLS = 3
 PATIENCE = 600.0  # seconds until a silent process is given up
 
 
@@ -25,10 +25,10 @@ class Failed(Exception):
 
 
 class Settings:
-    """How a contender runs: who it is, its number of threads, the layout of fnets' images, where compiled code is cached."""
+    """How a contender runs: who it is, its number of threads, where compiled code is cached, the layout of fnets' images."""
 
-    def __init__(self, name: str, threads: int, channels_last: bool = False, cache: str | None = None):
-        self.name, self.threads, self.channels_last, self.cache = name, threads, channels_last, cache
+    def __init__(self, name: str, threads: int, cache: str, channels_last: bool = False):
+        self.name, self.threads, self.cache, self.channels_last = name, threads, cache, channels_last
 
 
 class Contender:
@@ -47,7 +47,8 @@ class Contender:
 
     def stop(self) -> None:
         if self._process is not None:
-            self._pipe.close()
+            self._pipe.close()  # which ends an idle process
+            self._process.join(5)
             self._process.kill()
             self._process.join()
             self._process = None
@@ -65,12 +66,9 @@ class Contender:
             if not self._pipe.poll(PATIENCE):
                 raise Failed(f"no answer in {PATIENCE:g} s")
             answer, problem = self._pipe.recv()
-        except (EOFError, OSError):
+        except (EOFError, OSError, Failed) as problem:
             self.stop()
-            raise Failed("its process died") from None
-        except Failed:
-            self.stop()
-            raise
+            raise Failed(str(problem) if isinstance(problem, Failed) else "its process died") from None
         if problem:
             raise Failed(problem)
         return answer
@@ -94,10 +92,9 @@ def _set_threads(threads: int) -> None:
 def _jax(settings: Settings) -> Any:
     import jax
 
-    if settings.cache:
-        jax.config.update("jax_compilation_cache_dir", settings.cache)
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    jax.config.update("jax_compilation_cache_dir", settings.cache)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     from benchmarks.workloads.functional import jax_library
 
     library = jax_library()
@@ -109,7 +106,7 @@ def _jax(settings: Settings) -> Any:
 def _fnets(settings: Settings) -> Any:
     from benchmarks.workloads.functional import fnets_library
 
-    os.environ["FNETS_CACHE_DIR"] = settings.cache or tempfile.mkdtemp(prefix="fnets-peers-")
+    os.environ["FNETS_CACHE_DIR"] = settings.cache
     library = fnets_library(settings.name, settings.channels_last)
     library.jit(lambda x: library.np.tanh(x) + 1)(library.np.zeros(3))
     return library
@@ -153,7 +150,7 @@ class _Served:
         self._program: Any = None
 
     def build(self, name: str) -> float:
-        """Forget the last workload and take up another; the seconds that its construction and first call take."""
+        """Forget the last workload and take up another; the seconds that its first call takes longer than a later one."""
         from benchmarks.workloads import WORKLOADS
 
         self._program = None
@@ -167,17 +164,23 @@ class _Served:
             f.write("5")  # forget the peak until now
         self._before = _memory("VmRSS")
         self._program = (workload.functional if self._functional else workload.pytorch)(self._library, data)
-        start = time.perf_counter()
-        self._first = self._program.call()
-        return time.perf_counter() - start
+        self._results = []
+        first, *later = [self._timed_call() for _ in range(CHECKED_CALLS)]
+        return max(first - min(later), 0.0)
 
-    def results(self, calls: int) -> list:
-        """What the first calls returned, as lists of arrays."""
+    def _timed_call(self) -> float:
+        """Seconds of a call; its result is kept as copies, since a call may reuse the memory of the one before."""
         from benchmarks.workloads.program import arrays_of
 
-        first = [self._program.result(self._first)]
-        del self._first
-        return [arrays_of(r) for r in first + [self._program.result(self._program.call()) for _ in range(calls - 1)]]
+        start = time.perf_counter()
+        out = self._program.call()
+        seconds = time.perf_counter() - start
+        self._results.append(arrays_of(self._program.result(out)))
+        return seconds
+
+    def results(self) -> list:
+        """What the first calls returned, as lists of arrays."""
+        return self._results
 
     def time(self, seconds: float) -> float:
         return timed(self._program.call, seconds)

@@ -3,13 +3,14 @@
 Each contender (fnets' backends "llvm" and "numpy", `jax.jit`, PyTorch eager and, for training steps, `torch.compile`) is a process of its own that lives through
 the table and keeps to as many processors as it may have threads. For a workload they first have to agree on the results of some calls; then they
 take turns, one at a time, and a turn gives the median time of its calls. The table has fnets' median turn, its spread (the quartiles' distance by
-the median), and how many times faster than each peer fnets is. Compilation is timed from the traced function's first call to its result, in fresh
+the median), and how many times faster than each peer fnets is: the ratio of the medians, and the quartiles of the turns' ratios. Tracing and compiling is what a first call takes longer than later ones, in fresh
 processes: with an empty cache, and with one filled by the process before. Peak memory is what building and running adds to a fresh process.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import pathlib
 import platform
@@ -25,7 +26,6 @@ from benchmarks.timing import readable, table
 
 OURS = "llvm"
 TITLES = {"numpy": "NumPy backend", "jax": "jax.jit", "torch": "PyTorch", "torch.compile": "torch.compile"}
-CHECKED_CALLS = 3
 COMPILED_GOAL, CACHED_LIMIT = {"jax": 2.5}, 0.020  # of compilation, and of what the cache leaves of it
 
 
@@ -48,9 +48,17 @@ class Line(NamedTuple):
         ours, theirs = self.median(OURS), self.median(name)
         return None if ours is None or theirs is None else theirs / ours
 
+    def range(self, name: str) -> tuple[float, float] | None:
+        """The quartiles of the ratios of single turns."""
+        ours, theirs = self.samples.get(OURS, ""), self.samples.get(name, "")
+        if isinstance(ours, str) or isinstance(theirs, str) or len(ours) < 3:
+            return None
+        low, _, high = statistics.quantiles([b / a for a, b in zip(ours, theirs)], n=4)
+        return low, high
+
     def spread(self) -> float | None:
-        """The distance of ours' quartiles, by their median."""
-        samples = self.samples[OURS]
+        """The distance of the quartiles of ours, by their median."""
+        samples = self.samples.get(OURS, "")
         if isinstance(samples, str) or len(samples) < 3:
             return None
         low, middle, high = statistics.quantiles(samples, n=4)
@@ -64,8 +72,11 @@ class Line(NamedTuple):
 
     def cells(self) -> list[str]:
         def cell(name: str) -> str:
-            samples = self.samples.get(name, "")
-            return samples if isinstance(samples, str) else "-" if (r := self.ratio(name)) is None else f"{r:.2f}x"
+            samples, ratio = self.samples.get(name, ""), self.ratio(name)
+            if ratio is None:
+                return samples if isinstance(samples, str) else "-"
+            low_high = self.range(name)
+            return f"{ratio:.2f}x" + (f" ({low_high[0]:.2f}-{low_high[1]:.2f})" if low_high else "")
 
         ours, spread = self.median(OURS), self.spread()
         goals = [f"{TITLES[name]} {goal:g}x" for name, goal in self.goals.items()]
@@ -74,7 +85,7 @@ class Line(NamedTuple):
         return [
             self.what,
             str(self.threads),
-            str(self.samples[OURS]) if ours is None else self.told(ours),
+            str(self.samples.get(OURS, "")) if ours is None else self.told(ours),
             "" if spread is None else f"{spread:.0%}",
             *[cell(name) for name in TITLES],
             ", ".join(goals),
@@ -118,8 +129,9 @@ def disagreement(results: list, others: list, tolerance: float) -> str | None:
     import numpy as np
 
     for ours, theirs in zip(results, others, strict=True):
-        if [a.shape for a in ours] != [a.shape for a in theirs]:
-            return f"disagrees: shapes {[a.shape for a in ours]} instead of {[a.shape for a in theirs]}"
+        kinds, others_kinds = ([f"{a.dtype}{list(a.shape)}" for a in arrays] for arrays in (ours, theirs))
+        if kinds != others_kinds:
+            return f"disagrees: {', '.join(kinds)} instead of {', '.join(others_kinds)}"
         for a, b in zip(ours, theirs):
             error = np.max(np.abs(a - b), initial=0.0) / max(np.max(np.abs(b), initial=0.0), 1e-30)
             if not error <= tolerance:
@@ -135,7 +147,7 @@ def timed(workload: Any, contenders: dict[str, Contender], rounds: int, seconds:
 
         def first_calls(contender: Contender = contender) -> list:
             contender.ask("build", workload.name)
-            return contender.ask("results", CHECKED_CALLS)
+            return contender.ask("results")
 
         if (result := attempt(samples, name, first_calls)) is not None:
             results[name] = result
@@ -155,26 +167,27 @@ def timed(workload: Any, contenders: dict[str, Contender], rounds: int, seconds:
 
 
 def fresh(settings: Settings, workload: Any, question: str | None = None) -> float:
-    """The time of the first call in a new process, or the answer to a question after it."""
+    """The compilation's time in a new process, or the answer to a question after it."""
     with Contender(settings) as contender:
         first = contender.ask("build", workload.name)
         return contender.ask(question) if question else first
 
 
 def compiled(workload: Any, names: list[str], rounds: int, threads: int, channels_last: bool) -> list[Line]:
-    """Tracing, compiling and the first call: with an empty cache, and from the cache."""
+    """Tracing and compiling: with an empty cache, and from the cache."""
     cold: dict[str, Any] = {}
     warm: dict[str, Any] = {}
     for _ in range(rounds):
-        for name in [n for n in names if n in (OURS, "numpy", "jax") and not isinstance(cold.get(n), str)]:
-            with tempfile.TemporaryDirectory(prefix="peers-") as cache:
-                settings = Settings(name, threads, channels_last, cache)
+        for name in names:
+            with cache_directory() as cache:
+                settings = Settings(name, threads, cache, channels_last)
                 for samples in (cold, warm):
-                    first = attempt(samples, name, lambda settings=settings: fresh(settings, workload))
-                    if first is not None:
-                        samples.setdefault(name, []).append(first)
+                    if not isinstance(samples.get(name), str):
+                        first = attempt(samples, name, lambda settings=settings: fresh(settings, workload))
+                        if first is not None:
+                            samples.setdefault(name, []).append(first)
     return [
-        Line(f"compile and first call: {workload.name}", threads, cold, COMPILED_GOAL),
+        Line(f"trace and compile: {workload.name}", threads, cold, COMPILED_GOAL),
         Line(f"the same from the cache: {workload.name}", threads, warm, {}, CACHED_LIMIT),
     ]
 
@@ -182,31 +195,36 @@ def compiled(workload: Any, names: list[str], rounds: int, threads: int, channel
 def memory(workload: Any, names: list[str], threads: int, channels_last: bool) -> Line:
     samples: dict[str, Any] = {}
     for name in names:
-        peak = attempt(samples, name, lambda name=name: fresh(Settings(name, threads, channels_last), workload, "peak"))
+        with cache_directory() as cache:
+            settings = Settings(name, threads, cache, channels_last)
+            peak = attempt(samples, name, lambda settings=settings: fresh(settings, workload, "peak"))
         if peak is not None:
             samples[name] = [peak]
     return Line(f"peak memory: {workload.name}", threads, samples, workload.memory_goals, told=megabytes)
 
 
+def cache_directory() -> tempfile.TemporaryDirectory:
+    return tempfile.TemporaryDirectory(prefix="peers-")
+
+
 def lines(chosen: list[Any], args: argparse.Namespace) -> Iterator[Line]:
     """The lines of the table, one after another."""
     channels_last = args.layout == "NHWC"
-    if "time" in args.measure:
-        for threads in args.threads:
-            contenders = {name: Contender(Settings(name, threads, channels_last)) for name in args.contenders}
-            try:
-                for workload in chosen:
-                    those = {name: contenders[name] for name in names_for(workload, args.contenders)}
-                    yield timed(workload, those, args.rounds, args.seconds, threads)
-            finally:
-                for contender in contenders.values():
-                    contender.stop()
+    for threads in args.threads if "time" in args.measure else []:
+        with contextlib.ExitStack() as stack:
+            contenders = {}
+            for name in args.contenders:
+                cache = stack.enter_context(cache_directory())
+                contenders[name] = stack.enter_context(Contender(Settings(name, threads, cache, channels_last)))
+            for workload in chosen:
+                those = {name: contenders[name] for name in names_for(workload, args.contenders)}
+                yield timed(workload, those, args.rounds, args.seconds, threads)
     threads = max(args.threads)
     for workload in chosen:
-        names = names_for(workload, args.contenders)
         if "memory" in args.measure and workload.memory_goals:
-            yield memory(workload, names, threads, channels_last)
+            yield memory(workload, names_for(workload, args.contenders), threads, channels_last)
         if "compile" in args.measure:
+            names = [name for name in (OURS, "jax") if name in args.contenders]
             yield from compiled(workload, names, min(args.rounds, 3), threads, channels_last)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.workloads import conv, images, mlp
+from benchmarks.workloads import conv, elementwise, images, mlp, science, sequences
 from benchmarks.workloads.program import Workload
 
 WORKLOADS: dict[str, Workload] = {
@@ -11,6 +11,15 @@ WORKLOADS: dict[str, Workload] = {
         images.TUTORIAL,
         images.CIFAR,
         mlp.MLP,
+        images.RESNET,
+        sequences.LSTM,
+        sequences.TRANSFORMER,
+        elementwise.GELU,
+        elementwise.LAYER_NORM,
+        elementwise.CROSS_ENTROPY,
+        elementwise.ADAM,
+        science.LOGISTIC,
+        science.N_BODY,
         *conv.CONVOLUTIONS,
     )
 }
