@@ -16,7 +16,6 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 NAMES = ("llvm", "numpy", "jax", "torch", "torch.compile")
-CHECKED_CALLS = 3
 PATIENCE = 600.0  # seconds until a silent process is given up
 
 
@@ -149,8 +148,8 @@ class _Served:
         self._is_jax = settings.name == "jax"
         self._program: Any = None
 
-    def build(self, name: str) -> float:
-        """Forget the last workload and take up another; the seconds that its first call takes longer than a later one."""
+    def take_up(self, name: str) -> None:
+        """Forget the last workload, and make the program for another."""
         from benchmarks.workloads import WORKLOADS
 
         self._program = None
@@ -164,29 +163,24 @@ class _Served:
             f.write("5")  # forget the peak until now
         self._before = _memory("VmRSS")
         self._program = (workload.functional if self._functional else workload.pytorch)(self._library, data)
-        self._results = []
-        first, *later = [self._timed_call() for _ in range(CHECKED_CALLS)]
-        return max(first - min(later), 0.0)
 
-    def _timed_call(self) -> float:
-        """Seconds of a call; its result is kept as copies, since a call may reuse the memory of the one before."""
+    def compile(self) -> float:
+        """Seconds for tracing and compiling."""
+        start = time.perf_counter()
+        self._program.compile()
+        return time.perf_counter() - start
+
+    def results(self, calls: int) -> list:
+        """What the first calls return, as lists of arrays: copies, since a call may reuse the memory of the one before."""
         from benchmarks.workloads.program import arrays_of
 
-        start = time.perf_counter()
-        out = self._program.call()
-        seconds = time.perf_counter() - start
-        self._results.append(arrays_of(self._program.result(out)))
-        return seconds
-
-    def results(self) -> list:
-        """What the first calls returned, as lists of arrays."""
-        return self._results
+        return [arrays_of(self._program.result(self._program.call())) for _ in range(calls)]
 
     def time(self, seconds: float) -> float:
         return timed(self._program.call, seconds)
 
     def peak(self) -> int:
-        """Bytes that building the workload and running it took at most."""
+        """Bytes that the program and some calls, the first among them, took at most."""
         for _ in range(5):
             self._program.call()
         return _memory("VmHWM") - self._before
@@ -204,6 +198,4 @@ def _serve(pipe: Connection, settings: Settings) -> None:
             pipe.send((getattr(served, command)(*args), None))
         except Exception as error:
             traceback.print_exc()
-            pipe.send(
-                (None, f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}"[:120])
-            )
+            pipe.send((None, f"{type(error).__name__}: {error}".splitlines()[0].replace("|", " ")[:120]))

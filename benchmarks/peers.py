@@ -1,10 +1,11 @@
 """fnets against its peers on the same work: `python -m benchmarks peers`, one table. Needs the extra `bench`.
 
-Each contender (fnets' backends "llvm" and "numpy", `jax.jit`, PyTorch eager and, for training steps, `torch.compile`) is a process of its own that lives through
-the table and keeps to as many processors as it may have threads. For a workload they first have to agree on the results of some calls; then they
-take turns, one at a time, and a turn gives the median time of its calls. The table has fnets' median turn, its spread (the quartiles' distance by
-the median), and how many times faster than each peer fnets is: the ratio of the medians, and the quartiles of the turns' ratios. Tracing and compiling is what a first call takes longer than later ones, in fresh
-processes: with an empty cache, and with one filled by the process before. Peak memory is what building and running adds to a fresh process.
+Each contender (fnets' backends "llvm" and "numpy", `jax.jit`, PyTorch eager and, for training steps, `torch.compile`) is a process of its own that
+lives through the table and keeps to as many processors as it may have threads. For a workload they first have to agree on the results of some
+calls; then they take turns, one at a time, and a turn gives the median time of its calls. The table has fnets' median turn, its spread (the
+quartiles' distance by the median), and how many times faster than each peer fnets is: the ratio of the medians, and the quartiles of the turns'
+ratios. Tracing and compiling, without a call, is timed in fresh processes: with an empty cache, and with one filled by the process before. Peak
+memory is what a program and its first calls add to a fresh process.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from benchmarks.timing import readable, table
 
 OURS = "llvm"
 TITLES = {"numpy": "NumPy backend", "jax": "jax.jit", "torch": "PyTorch", "torch.compile": "torch.compile"}
+CHECKED_CALLS = 3
 COMPILED_GOAL, CACHED_LIMIT = {"jax": 2.5}, 0.020  # of compilation, and of what the cache leaves of it
 
 
@@ -65,9 +67,10 @@ class Line(NamedTuple):
         return (high - low) / middle
 
     def misses(self) -> list[str]:
-        """The goals that are not reached, and those that could not be judged."""
+        """The goals that are not reached, or could not be judged because a contender failed."""
         ours = self.median(OURS)
         missed = [name for name, goal in self.goals.items() if (ratio := self.ratio(name)) is None or ratio < goal]
+        missed = [name for name in missed if name in self.samples]
         return missed + ["limit"] * (self.limit is not None and (ours is None or ours > self.limit))
 
     def cells(self) -> list[str]:
@@ -79,7 +82,7 @@ class Line(NamedTuple):
             return f"{ratio:.2f}x" + (f" ({low_high[0]:.2f}-{low_high[1]:.2f})" if low_high else "")
 
         ours, spread = self.median(OURS), self.spread()
-        goals = [f"{TITLES[name]} {goal:g}x" for name, goal in self.goals.items()]
+        goals = [f"{TITLES[name]} {goal:g}x" for name, goal in self.goals.items() if name in self.samples]
         goals += [] if self.limit is None else [f"<= {self.told(self.limit)}"]
         misses = [TITLES.get(name, name) for name in self.misses()]
         return [
@@ -146,8 +149,8 @@ def timed(workload: Any, contenders: dict[str, Contender], rounds: int, seconds:
     for name, contender in contenders.items():
 
         def first_calls(contender: Contender = contender) -> list:
-            contender.ask("build", workload.name)
-            return contender.ask("results")
+            contender.ask("take_up", workload.name)
+            return contender.ask("results", CHECKED_CALLS)
 
         if (result := attempt(samples, name, first_calls)) is not None:
             results[name] = result
@@ -166,11 +169,11 @@ def timed(workload: Any, contenders: dict[str, Contender], rounds: int, seconds:
     return Line(workload.name, threads, samples, workload.goals)
 
 
-def fresh(settings: Settings, workload: Any, question: str | None = None) -> float:
-    """The compilation's time in a new process, or the answer to a question after it."""
+def fresh(settings: Settings, workload: Any, question: str) -> float:
+    """A new process' answer about a workload."""
     with Contender(settings) as contender:
-        first = contender.ask("build", workload.name)
-        return contender.ask(question) if question else first
+        contender.ask("take_up", workload.name)
+        return contender.ask(question)
 
 
 def compiled(workload: Any, names: list[str], rounds: int, threads: int, channels_last: bool) -> list[Line]:
@@ -183,7 +186,7 @@ def compiled(workload: Any, names: list[str], rounds: int, threads: int, channel
                 settings = Settings(name, threads, cache, channels_last)
                 for samples in (cold, warm):
                     if not isinstance(samples.get(name), str):
-                        first = attempt(samples, name, lambda settings=settings: fresh(settings, workload))
+                        first = attempt(samples, name, lambda settings=settings: fresh(settings, workload, "compile"))
                         if first is not None:
                             samples.setdefault(name, []).append(first)
     return [

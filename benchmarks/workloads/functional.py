@@ -74,7 +74,7 @@ def jax_library() -> Library:
 def calling(library: Library, f: Callable, *args: Any) -> Program:
     """The jitted function of the same arguments again and again."""
     jitted, wait = library.jit(f), library.wait
-    return Program(lambda: wait(jitted(*args)))
+    return Program(lambda: wait(jitted(*args)), compile=lambda: jitted.lower(*args).compile())
 
 
 def repeating(library: Library, step: Callable, state: Any, *args: Any) -> Program:
@@ -86,7 +86,7 @@ def repeating(library: Library, step: Callable, state: Any, *args: Any) -> Progr
         state, out = wait(jitted(state, *args))
         return out
 
-    return Program(call)
+    return Program(call, compile=lambda: jitted.lower(state, *args).compile())
 
 
 def training(

@@ -9,10 +9,12 @@ import numpy as np
 
 
 class Program(NamedTuple):
-    """`call` does the work once and waits for its end; `result` brings what it returned into the form in which libraries are compared."""
+    """`call` does the work once and waits for its end; `result` brings what it returned into the form in which libraries are compared; `compile` traces and
+    compiles without running."""
 
     call: Callable[[], Any]
     result: Callable[[Any], Any] = lambda out: out
+    compile: Callable[[], Any] = lambda: None
 
 
 class Workload(NamedTuple):
