@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import pathlib
 import platform
 import statistics
@@ -276,13 +277,15 @@ def main(argv: list[str]) -> None:
         return
     if not chosen:
         parser.error("no workload has such a name; --list shows them")
+    load = f"{os.cpu_count()} processors, which others kept {os.getloadavg()[0]:.1f} busy"
     done: list[Line] = []
     for line in lines(chosen, args):
         print(" | ".join(line.cells()), flush=True)
         done.append(line)
-    text = f"{table([HEADER, *[line.cells() for line in done]])}\n\nMeasured with {versions()}.\n"
+    made = f"Made by `{' '.join(['python -m benchmarks peers', *argv])}` with {versions()}; {load}."
+    text = f"{table([HEADER, *[line.cells() for line in done]])}\n\n{made}\n"
     print("\n" + text)
     if args.write:
         args.write.write_text(text)
     if args.json:
-        args.json.write_text(json.dumps({"versions": versions(), "lines": [line.record() for line in done]}, indent=1))
+        args.json.write_text(json.dumps({"made": made, "lines": [line.record() for line in done]}, indent=1))
