@@ -409,7 +409,7 @@ class Windows(Stage):
         if self.kind.combine == "pick":
             return [lanes.select(self._is_here(lanes, given, number), x, best, dtype)]
         if self.index is None:
-            return [(maximum if self.kind.combine == "max" else minimum)(lanes, best, x, dtype)]
+            return [(maximum if self.kind.combine == "max" else minimum)(lanes, x, best, dtype)]
         # a nan wins, the first one
         beats = lanes.compare("ugt" if self.kind.combine == "max" else "ult", x, best, dtype)
         better = lanes.binary("and", beats, lanes.compare("ord", best, best, dtype), BOOL)
