@@ -189,14 +189,14 @@ _MANTISSA, _TWO_BITS = np.array(9, np.uint32), _scalars(2)[0].view(np.uint32)
 # M. Giles, "Approximating the erfinv function" (2012), table 5: erfinv(u) = u p(w) with w = -log(1 - u u), by falling power. Here times sqrt(2),
 # and the first in the variable 2.5 - w, for w < 5, the second in sqrt(w) - 3.
 # fmt: off
-_NEAR = np.array([2.81022636e-08, 3.43273939e-07, -3.5233877e-06, -4.39150654e-06, 0.00021858087,
+NEAR = np.array([2.81022636e-08, 3.43273939e-07, -3.5233877e-06, -4.39150654e-06, 0.00021858087,
                   -0.00125372503, -0.00417768164, 0.246640727, 1.50140941]) * math.sqrt(2)
-_FAR = np.array([-0.000200214257, 0.000100950558, 0.00134934322, -0.00367342844, 0.00573950773,
+FAR = np.array([-0.000200214257, 0.000100950558, 0.00134934322, -0.00367342844, 0.00573950773,
                  -0.0076224613, 0.00943887047, 1.00167406, 2.83297682]) * math.sqrt(2)
 # fmt: on
-_NEAR[1::2] *= -1  # odd powers of the mirrored variable
-_NEAR_STEPS, _FAR_STEPS = _scalars(*_NEAR), _scalars(*_FAR)
-_NEAR_RISING = _NEAR[::-1].astype(np.float32)
+NEAR[1::2] *= -1  # odd powers of the mirrored variable
+_NEAR_STEPS, _FAR_STEPS = _scalars(*NEAR), _scalars(*FAR)
+_NEAR_RISING = NEAR[::-1].astype(np.float32)
 
 
 def _polynomial(steps: list[np.ndarray], x: np.ndarray, out: np.ndarray) -> np.ndarray:

@@ -18,8 +18,8 @@ from numpy.typing import ArrayLike
 
 __all__ = ["bits_kernel", "fold_in_kernel", "seed_key", "split_kernel", "threefry2x32"]
 
-_PARITY = 0x1BD11BDA
-_ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
+PARITY = 0x1BD11BDA
+ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 
 # 32 Ki words: three blocks of 128 KiB stay in a core's L2 cache, and a ufunc's call costs a tenth of its work.
 _BLOCK = 1 << 15
@@ -34,7 +34,7 @@ def _word(value: int) -> np.ndarray:
     return np.array(value & 0xFFFFFFFF, np.uint32)
 
 
-_SHIFTS = {r: (_word(r), _word(32 - r)) for rotations in _ROTATIONS for r in rotations}
+_SHIFTS = {r: (_word(r), _word(32 - r)) for rotations in ROTATIONS for r in rotations}
 
 
 # Many words: ufuncs in place, one cache-sized block at a time.
@@ -50,7 +50,7 @@ def _scratch(rows: int, length: int) -> np.ndarray:
 
 def _key_schedule(k0: Any, k1: Any) -> list[tuple[np.ndarray, np.ndarray]]:
     """What is added to the two words after each group of four rounds, for one key (integers) or one key per word."""
-    keys = (k0, k1, k0 ^ k1 ^ _PARITY)
+    keys = (k0, k1, k0 ^ k1 ^ PARITY)
     pairs = [(keys[(i + 1) % 3], keys[(i + 2) % 3] + i + 1) for i in range(5)]
     return [(_word(a), _word(b)) for a, b in pairs] if isinstance(k0, int) else pairs
 
@@ -59,7 +59,7 @@ def _rounds(x0: np.ndarray, x1: np.ndarray, spare: np.ndarray, schedule: list[tu
     """The 20 rounds, in place, on words to which the key has been added once already."""
     add, left, right, either, xor = np.add, np.left_shift, np.right_shift, np.bitwise_or, np.bitwise_xor
     for i, (a, b) in enumerate(schedule):
-        for r in _ROTATIONS[i % 2]:
+        for r in ROTATIONS[i % 2]:
             up, down = _SHIFTS[r]
             add(x0, x1, x0)
             left(x1, up, spare)
@@ -90,11 +90,11 @@ def _unpack(number: int, lanes: int) -> np.ndarray:
 
 def _lane_rounds(k0: int, k1: int, x0: int, x1: int, lanes: int) -> tuple[np.ndarray, np.ndarray]:
     ones, mask, _ = _lane_constants(lanes)
-    keys = (k0, k1, k0 ^ k1 ^ ones * _PARITY)
+    keys = (k0, k1, k0 ^ k1 ^ ones * PARITY)
     x0 += k0
     x1 = (x1 + k1) & mask
     for i in range(5):
-        for r in _ROTATIONS[i % 2]:
+        for r in ROTATIONS[i % 2]:
             x0 += x1  # carries collect in the lane's upper half, which 20 additions cannot fill
             x1 <<= r
             x1 = (x1 | x1 >> 32) & mask ^ x0 & mask
