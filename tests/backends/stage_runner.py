@@ -21,19 +21,29 @@ def module(functions: Sequence[Function]) -> str:
     return "\n".join([*variables, *declarations, *helpers.values(), *texts, ATTRIBUTES, ""])
 
 
+_MARGIN, _UNTOUCHED = 64, 0xA5
+
+
 def aligned(shape: Sequence[int], dtype: np.dtype) -> np.ndarray:
-    """An array of zeros whose memory begins at a multiple of 64 bytes."""
+    """An array of zeros whose memory begins at a multiple of 64 bytes, with a margin that `intact` checks."""
     n = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    raw = np.zeros(n + 64, np.uint8)
-    start = -raw.ctypes.data % 64
+    raw = np.full(n + 3 * _MARGIN, _UNTOUCHED, np.uint8)
+    start = _MARGIN + -raw.ctypes.data % 64
+    raw[start : start + n] = 0
     return raw[start : start + n].view(dtype).reshape(shape)
 
 
-def prepare(stage: Stage, parts: int = 3) -> Callable[..., list[np.ndarray]]:
-    """A function of the operands' arrays (in the order of `stage.loaded`, contiguous) that returns those of `stage.stored`.
+def intact(x: np.ndarray) -> bool:
+    """True if nothing has been written around an array that `aligned` made."""
+    raw = x.base
+    assert isinstance(raw, np.ndarray)
+    start = x.ctypes.data - raw.ctypes.data
+    around = (raw[:start], raw[start + x.nbytes :])
+    return all([(part == _UNTOUCHED).all() for part in around])
 
-    The stage is cut into so many parts, as far as it can be.
-    """
+
+def prepare(stage: Stage) -> Callable[..., list[np.ndarray]]:
+    """A function of the operands' arrays (in the order of `stage.loaded`, contiguous) that returns those of `stage.stored`."""
     stage.chunk = min(stage.extent, -(-stage.extent // (parts * stage.blocking)) * stage.blocking)
     loaded = Loaded(object_code(module([stage.write("stage")])))
     count = len(stage.buffers)
@@ -52,6 +62,7 @@ def prepare(stage: Stage, parts: int = 3) -> Callable[..., list[np.ndarray]]:
             parts = [aligned(r.shape, r.dtype) if v in stage.accumulated else r for v, r in zip(stage.stored, results)]
             pointers = [a.ctypes.data for a in (*arrays, *parts)]
             kernel(*pointers, scratch.ctypes.data, low, min(low + step, stage.extent))
+            assert all([intact(p) for p in (*parts, scratch)]), "written outside of the results"
             for v, r, p in zip(stage.stored, results, parts):
                 if v in stage.accumulated:
                     r += p

@@ -107,7 +107,7 @@ class Draw(Stage):
             return
         with f.loop(low, high, w) as loop:
             at: Offset = loop.index
-            if self.row % w and self.count % w:
+            if (self.row if self.keys == 1 and self.chunk < self.extent else self.count) % w:
                 at = one.intrinsic("smin", INT64, loop.index, str(f.add(high, -w)))
             vector(v, at)
 
