@@ -15,7 +15,7 @@ import numpy as np
 from fnets.backends.llvm import vmath
 from fnets.backends.llvm.operations import maximum
 from fnets.backends.llvm.stage import Stage, part_length
-from fnets.backends.llvm.text import DOUBLE, INT64, SINGLE, Function, Lanes, is_supported
+from fnets.backends.llvm.text import BOOL, DOUBLE, INT64, SINGLE, Function, Lanes, is_supported
 from fnets.backends.llvm.tiles import Offset
 from fnets.core.ir import Eqn, Literal, Var
 from fnets.primitives.random_kernels import FAR, NEAR
@@ -190,9 +190,16 @@ def _normal(v: Lanes, high: str, low: str, params: dict) -> str:
     u = binary("fadd", binary("fsub", _float(v, high, low, SINGLE, 2.0), const(3)), const(2.0**-24))
     w = binary("fadd", vmath.log(v, binary("fsub", const(1), binary("fmul", u, u)), SINGLE), const(2.5))
     near = vmath.horner(v, w, NEAR[::-1].tolist(), SINGLE)
-    root = binary("fsub", vmath.sqrt(v, binary("fsub", const(2.5), w), SINGLE), const(3))
-    far = vmath.horner(v, root, FAR[::-1].tolist(), SINGLE)
-    return binary("fmul", u, v.select(v.compare("ole", w, const(-2.5), SINGLE), far, near, SINGLE))
+    y = near = vmath.horner(v, w, NEAR[::-1].tolist(), SINGLE)
+    far = v.compare("ole", w, const(-2.5), SINGLE)
+    f, before = v.function, v.function.block
+    some = f.op(f"icmp ne i{v.count} {f.op(f'bitcast {v.type(BOOL)} {far} to i{v.count}')}, 0")
+    with f.when(some):  # one vector in twenty
+        root = binary("fsub", vmath.sqrt(v, binary("fsub", const(2.5), w), SINGLE), const(3))
+        y = v.select(far, vmath.horner(v, root, FAR[::-1].tolist(), SINGLE), near, SINGLE)
+        inside = f.block
+    y = f.op(f"phi {v.type(SINGLE)} [ {y}, %{inside} ], [ {near}, %{before} ]")
+    return binary("fmul", u, y)
 
 
 _FINISH = {"random_bits": (_bits, 1.0), "random_split": (_bits, 1.0), "random_uniform": (_uniform, 1.2), "random_normal": (_normal, 2.0)}  # fmt: skip
