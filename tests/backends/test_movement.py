@@ -90,6 +90,8 @@ CASES: dict[str, tuple] = {  # function and operands
     "slice, rows whole": (lambda x: x[:, 1:4, 2:19], X),
     "reversed": (lambda x: lax.rev(x, (0, 2)), X),
     "reversed inside": (lambda x: x[:, ::-1], X),
+    "long rows reversed": (lambda x: lax.rev(x, (1,)), values((5, 300))),
+    "a vector reversed": (lambda x: lax.rev(x, (0,)), values((300,))),
     "index": (lambda x: x[2], X),
     "index inside": (lambda x: x[:, 3, None, ::2], X),
     "broadcast": (lambda x: fnp.broadcast_to(x, (7, 6, 9, 20)), X),
@@ -138,6 +140,12 @@ def test_dynamic_windows(starts: tuple, index: str, sizes: tuple):
     update = values(sizes)
     e = moved(lambda x, u, *i: lax.dynamic_update_slice(x, u, i), X, update, *where)
     check(e, [X, update, *where], parts=3)
+
+
+def test_a_window_at_literals():
+    i = np.array(4, np.int32)
+    e = moved(lambda x, i: lax.dynamic_slice(x, (1, i, -3), (3, 4, 2)), X, i)
+    check(e, [X, None, i, None])
 
 
 def test_update_in_place():

@@ -15,7 +15,7 @@ import numpy as np
 
 from fnets.backends.llvm.stage import Stage
 from fnets.backends.llvm.text import INT64, Function, Lanes, constant, is_supported
-from fnets.backends.llvm.tiles import Offset
+from fnets.backends.llvm.tiles import Columns, Offset, each_block
 from fnets.core.ir import Atom, Eqn, Literal, Var
 from fnets.primitives.index_specs import as_index
 
@@ -257,6 +257,8 @@ class Movement(Stage):
             self._nest(axes[:-1], source, target, lambda s, t: self._row(p, last, s, t))
         elif last.target == 1 and last.source == 0:
             self._nest(axes[:-1], source, target, lambda s, t: self._repeated(p, last, s, t))
+        elif last.target == 1 and last.source == -1 and not (last.rows and self.cut):
+            self._nest(axes[:-1], source, target, lambda s, t: self._reversed(p, last, s, t))
         else:
             self._nest(axes, source, target, lambda s, t: self._element(p, s, t))
 
@@ -303,6 +305,23 @@ class Movement(Stage):
         else:
             nbytes = f.mul(f.op(f"sub i64 {high}, {low}"), self.size)
         copy_row(f, from_, to, nbytes, self.bytes)
+
+    def _reversed(self, p: Piece, a: _Axis, source: Offset, target: Offset) -> None:
+        """A contiguous row, the other way round."""
+        f = self.f
+
+        def block(start: Offset, columns: list[Columns]) -> None:
+            for c in columns:
+                at = f.add(start, c.offset)
+                count = min(c.lanes.count, a.n - at) if isinstance(at, int) else c.lanes.count
+                from_ = f.add(source, -(count - 1 + at) if isinstance(at, int) else f.op(f"sub i64 {1 - count}, {at}"))
+                x = c.lanes.load(self._from(p, from_), self.element)
+                if c.lanes.count > 1:
+                    picks = [count - 1 - i if i < count else -1 for i in range(c.lanes.count)]
+                    x = c.lanes.shuffle(x, "poison", picks, self.element)
+                c.lanes.store(x, self._to(f.add(target, at)), self.element)
+
+        each_block(f, a.n, self.bytes // self.size, _MOST_VECTORS, block)
 
     def _transpose(self, p: Piece, a: _Axis, b: _Axis, w: int, source: Offset, target: Offset) -> None:
         """A matrix whose rows go along `a` in the result and along `b` in the operand, tile by tile."""
