@@ -42,8 +42,11 @@ def intact(x: np.ndarray) -> bool:
     return all([(part == _UNTOUCHED).all() for part in around])
 
 
-def prepare(stage: Stage) -> Callable[..., list[np.ndarray]]:
-    """A function of the operands' arrays (in the order of `stage.loaded`, contiguous) that returns those of `stage.stored`."""
+def prepare(stage: Stage, parts: int = 3) -> Callable[..., list[np.ndarray]]:
+    """A function of the operands' arrays (in the order of `stage.loaded`, contiguous) that returns those of `stage.stored`.
+
+    The stage is cut into so many parts, as far as it can be.
+    """
     stage.chunk = min(stage.extent, -(-stage.extent // (parts * stage.blocking)) * stage.blocking)
     loaded = Loaded(object_code(module([stage.write("stage")])))
     count = len(stage.buffers)

@@ -5,7 +5,7 @@ Each module gives `lower(eqn, vector_bytes)`, or a table of them: the stages of 
 
 from __future__ import annotations
 
-from fnets.backends.llvm import contraction, convolution, gathers, loops, movement, windows
+from fnets.backends.llvm import contraction, convolution, draws, gathers, loops, movement, scans, windows
 from fnets.backends.llvm.regions import Lowering
 from fnets.backends.llvm.stage import Stage
 from fnets.core.ir import Eqn
@@ -15,6 +15,8 @@ LOWER: dict[str, Lowering] = {
     **windows.LOWER,
     **movement.LOWER,
     **gathers.LOWER,
+    **scans.LOWER,
+    **draws.LOWER,
     **dict.fromkeys(["conv_last", "conv_input_grad_last", "conv_weight_grad_last"], convolution.lower),
     "scan": lambda e, vector_bytes: loops.lower_scan(e, vector_bytes, lower),
 }

@@ -14,7 +14,7 @@ import numpy as np
 
 from fnets.backends.llvm import vmath
 from fnets.backends.llvm.operations import maximum
-from fnets.backends.llvm.stage import Stage, part_length
+from fnets.backends.llvm.stage import Stage
 from fnets.backends.llvm.text import BOOL, DOUBLE, INT64, SINGLE, Function, Lanes, is_supported
 from fnets.backends.llvm.tiles import Offset
 from fnets.core.ir import Eqn, Literal, Var
@@ -64,10 +64,14 @@ class Draw(Stage):
             self.extent, self.row = shape[0], self.count // shape[0]
             if key.aval.ndim == 1:
                 self.aligned = frozenset([result])
-        self.chunk = part_length(self.extent, nanoseconds * self.keys * self.count)
+        self.element_time = nanoseconds
         least = 1 if self.keys > 1 else -(-min(self.width, self.count) // self.row)
-        while self.chunk < self.extent and (self.chunk < least or 0 < self.extent % self.chunk < least):
-            self.chunk += 1
+        self.blocking = next((k for k in range(least, self.extent) if self.extent % k == 0), self.extent)
+        self.chunk = self.extent
+
+    @property
+    def nanoseconds(self) -> float:
+        return self.element_time * self.keys * self.count
 
     def write(self, name: str) -> Function:
         self.f = f = self.begin(name)

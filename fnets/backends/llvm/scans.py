@@ -16,7 +16,7 @@ import numpy as np
 from fnets.backends.llvm import vmath
 from fnets.backends.llvm.movement import steps_of
 from fnets.backends.llvm.operations import condition, maximum, minimum
-from fnets.backends.llvm.stage import Stage, part_length
+from fnets.backends.llvm.stage import Stage
 from fnets.backends.llvm.text import BOOL, INT32, INT64, Function, Lanes, is_supported, scalar_type
 from fnets.backends.llvm.tiles import Columns, Offset, columns_of, each_block
 from fnets.core.ir import Eqn, Literal, Var
@@ -102,11 +102,16 @@ class _Along(Stage):
         self.plan(0.3)
 
     def plan(self, nanoseconds: float) -> None:
-        """Cut by what a vector takes; `self.blocks`: threads share the columns, a tile at least each."""
-        lanes = self.width if self.row else min(self.width, self.columns)
-        work = nanoseconds * self.x.aval.size / lanes + 0.02 * self.dtype.itemsize * self.x.aval.size
+        """Where it may be cut, and what a vector takes; `self.blocks`: parts share the columns, a tile at least each."""
+        self.vector_time = nanoseconds
         self.blocks = not self.before and self.columns > 0
-        self.chunk = part_length(self.extent, work, self.tile * self.width if self.blocks else 1)
+        self.blocking = self.tile * self.width if self.blocks else 1
+        self.chunk = self.extent
+
+    @property
+    def nanoseconds(self) -> float:
+        lanes = self.width if self.row else min(self.width, self.columns)
+        return self.vector_time * self.x.aval.size / lanes + 0.02 * self.x.aval.nbytes
 
     # ------------------------------------------------------------------ writing
 
@@ -345,7 +350,7 @@ class Running(_Along):
             self.row, self.columns, self.along = 0, 1, [_Loop(n, 1, 1, True)]
         self.plan({"logsumexp": 200.0 if self.row else 40.0}.get(self.name, 4.0 if self.row else 0.5))
         if self.columns == 1 and not self.before:
-            self.extent = self.chunk = 1
+            self.extent = self.chunk = self.blocking = 1
 
     def over_columns(self, x: Offset, y: Offset, columns: Sequence[Columns]) -> None:
         f, dtype = self.f, self.dtype
