@@ -23,16 +23,34 @@ CASES = [
 ]
 
 
+def is_winograd(e, **kw) -> bool:
+    return any([type(s).__module__ == winograd.__name__ for s in convolution.lower(e, 64, **kw) or []])
+
+
 @pytest.mark.parametrize("vector_bytes", [64, 32])
-@pytest.mark.parametrize("fast", [False, True])
+@pytest.mark.parametrize("form, tolerance", [(winograd.F2, 1e-5), (winograd.F4, 1e-4)], ids=["F2", "F4"])
 @pytest.mark.parametrize("which", [0, 1, 2])
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_winograd(case, which, fast, vector_bytes):
+def test_winograd(case, which, form, tolerance, vector_bytes, monkeypatch):
     x, w, kw = case
+    monkeypatch.setattr(winograd, "form_for", lambda *args: form)
     e = equations(x, w, **kw)[which]
-    stages = convolution.lower(e, vector_bytes, fast=fast) or []
-    assert any([type(s).__module__ == winograd.__name__ for s in stages])
-    check(e, vector_bytes, fast=fast, tolerance=1e-4 if fast else 1e-5)
+    assert is_winograd(e)
+    check(e, vector_bytes, tolerance=tolerance)
+
+
+def test_choice():
+    """Where it pays: not with few channels, not when transforming the weights costs more, and F(4 x 4) only on demand."""
+    for e in equations((8, 32, 32, 32), (3, 3, 32, 32), padding=1):
+        assert is_winograd(e)
+        check(e, tolerance=2e-6)
+        check(e, tolerance=2e-5, fast=True)
+    few = equations((8, 32, 32, 8), (3, 3, 8, 32), padding=1)
+    strided = equations((8, 32, 32, 32), (3, 3, 32, 32), padding=1, strides=2)
+    dilated = equations((8, 32, 32, 32), (3, 3, 32, 32), padding=1, rhs_dilation=2)
+    small = equations((1, 7, 7, 512), (3, 3, 512, 512), padding=1)
+    double = equations((8, 32, 32, 32), (3, 3, 32, 32), "float64", padding=1)
+    assert not any([is_winograd(e, fast=True) for e in (*few, *strided, *dilated, *small, *double)])
 
 
 @pytest.mark.parametrize("form", [winograd.F2, winograd.F4])

@@ -78,7 +78,7 @@ def _geometry_if_supported(name: str, x: Ints, w: Ints, dtype: np.dtype, params:
 def lower(e: Eqn, vector_bytes: int, fast: bool = False) -> list[Stage] | None:
     """The stages of a channels-last convolution or of one of its gradients; `fast` allows F(4 x 4), with an error of about 1e-5."""
     a, b = e.invars
-    if type(a) is not Var or type(b) is not Var:
+    if type(a) is not Var or type(b) is not Var or a is b:
         return None
     name, result = e.prim.name, e.outvars[0]
     x, w = {
@@ -87,24 +87,25 @@ def lower(e: Eqn, vector_bytes: int, fast: bool = False) -> list[Stage] | None:
         "conv_weight_grad_last": (a, result),
     }[name]
     x_shape, w_shape = ([v.aval.shape[k] for k in order(v.aval.ndim)] for v, order in ((x, images), (w, windows)))
-    params = {k: v for k, v in e.params.items() if k not in ("space", "window")}
-    geo = _geometry_if_supported(name.removesuffix("_last"), tuple(x_shape), tuple(w_shape), a.aval.dtype, params)
+    dtype = a.aval.dtype
+    geo = _geometry_if_supported(name.removesuffix("_last"), tuple(x_shape), tuple(w_shape), dtype, e.params)
     if geo is None:
         return None
-    outputs, dtype = geo.y_shape[1], a.aval.dtype
+    outputs, lanes = geo.y_shape[1], vector_bytes // dtype.itemsize
     steps = geo.backward() if name == "conv_input_grad_last" else geo.forward()
     form = winograd.form_for(steps[0], dtype, vector_bytes, fast)
     if name == "conv_weight_grad_last":
         if form:
             return winograd.weight_gradient(e, a, b, steps[0], form, vector_bytes)
-        return [(narrow.weight_gradient(steps[0]) or WeightGradient)(e, steps[0], vector_bytes)]
+        gradient = narrow.weight_gradient(steps[0], lanes) or WeightGradient
+        return [gradient(e, steps[0], vector_bytes)]
     stages: list[Stage] = []
     out, weights = geo.out, Weights(geo.cin * outputs, outputs, geo.cout)
     if name == "conv_input_grad_last":
         mirrored = Var(ShapedArray((*b.aval.shape[:-2], outputs, geo.cin), dtype))
-        stages = [Mirrored(e, b, mirrored)]
+        stages = [Mirrored(b, mirrored)]
         b, out, weights = mirrored, geo.space, Weights(geo.cin * outputs, geo.cin, geo.cout * geo.cin)
     if form:
         return [*stages, *winograd.correlation(e, a, b, steps[0], form, vector_bytes)]
-    kernel = narrow.correlation(steps, vector_bytes // dtype.itemsize) or Correlation
+    kernel = narrow.correlation(steps, lanes) or Correlation
     return [*stages, kernel(e, a, b, weights, steps, out, vector_bytes)]

@@ -107,7 +107,7 @@ class Correlation(Images):
         else:
             sums.append(Sum(self.cin, 1, self.weights.row))
         sums = [s for s in sums if s.extent > 1] or sums[-1:]
-        return contract(f, self.dtype, a, rows, b, columns, sums, zeros(len(rows), columns, self.dtype), unroll=4)
+        return contract(f, self.dtype, a, rows, b, columns, sums, zeros(len(rows), columns, self.dtype))
 
     def _tile(
         self,
@@ -149,7 +149,7 @@ class Correlation(Images):
 class Mirrored(Stage):
     """The weights of an input gradient: the window mirrored, its channels swapped. (*window, C, O) becomes (*window, O, C)."""
 
-    def __init__(self, e: Eqn, w: Var, mirrored: Var):
+    def __init__(self, w: Var, mirrored: Var):
         self.eqns, self.loaded, self.stored = [], [w], [mirrored]
         self.dtype = w.aval.dtype
         *window, self.cin, self.cout = w.aval.shape
@@ -208,6 +208,8 @@ def taps_for(dims: Sequence[int], vectors: int, vector_bytes: int) -> Taps:
 class WeightGradient(Images):
     """w[tap, c, o] = sum over images and positions of x[n, q * strides + ..., c] * y[n, q, o]."""
 
+    positions = 128  # that are summed before a tile is stored: what they read stays in L1
+
     def __init__(self, e: Eqn, step: Step, vector_bytes: int):
         x, y = e.invars
         result = e.outvars[0]
@@ -218,6 +220,7 @@ class WeightGradient(Images):
         self.x, self.y, self.result, self.dense = x, y, result, dense
         self.outputs = dense.groups * dense.cout
         self.cut(dense.batch, dense.out, whole=True)
+        self.aligned = frozenset([] if self.by_blocks else [x, y])
         self._cut_images()
 
     def _cut_images(self) -> None:
@@ -233,7 +236,7 @@ class WeightGradient(Images):
         f = self.begin(name)
         dense, slab = self.dense, self.slab
         _, height, width = dense.out
-        rows = divisor(self.block[1], max(1, 128 // width))
+        rows = divisor(self.block[1], max(1, self.positions // width))
         if rows * width < 64:
             rows = self.block[1]
         with self.each_block(f) as (n, first):
@@ -282,7 +285,7 @@ class WeightGradient(Images):
             rows = [(i * cut.a + p, i * cut.b + q) for i in range(count) for p, q in inner]
             places = [q for _, q in rows]
             total = load(f, self.dtype, r, places, columns)
-            total = contract(f, self.dtype, x, [p for p, _ in rows], y, columns, sums, total, unroll=2)
+            total = contract(f, self.dtype, x, [p for p, _ in rows], y, columns, sums, total)
             store(f, self.dtype, r, places, columns, total)
 
         for k, columns in columns_by(f, dense.cout, self.lanes, taps.vectors):

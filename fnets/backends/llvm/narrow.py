@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from math import prod
 from typing import Any
 
-from fnets.backends.llvm.blocks import FEW_IMAGES
+import numpy as np
+
+from fnets.backends.llvm.blocks import FEW_IMAGES, SLAB
 from fnets.backends.llvm.direct import Correlation, WeightGradient, Weights
 from fnets.backends.llvm.slab import Slab
 from fnets.backends.llvm.text import Function, Lanes
@@ -28,17 +30,21 @@ def correlation(steps: Sequence[Step], lanes: int) -> type[Correlation] | None:
     dense = steps[0].dense
     if dense.groups > 1:
         return Depthwise if dense.cin == dense.cout == 1 else None
+    if dense.cout > lanes // 4 or dense.strides[2] > 1:
+        return None
     widest = max([s.dense.out[2] for s in steps])
-    rows = dense.strides[2] == 1 and widest >= lanes // 2 and max([s.dense.window for s in steps]) > 1
-    # planes are made of slabs, or of whole images
-    planes = dense.cin == 1 or Slab(steps, dense.cin, dense.out[:2]).needed or dense.batch > FEW_IMAGES
-    small = prod(dense.space) * dense.cin * lanes <= 1 << 20
-    return Planar if rows and planes and small and dense.cout <= lanes // 4 else None
+    several = max([s.dense.window for s in steps]) > 1  # for a single tap, planes cost more than they bring
+    # planes are made of slabs, which are small, or else of whole images
+    small = dense.batch > FEW_IMAGES and prod(dense.space) * dense.cin * 64 // lanes <= SLAB
+    planes = dense.cin == 1 or Slab(steps, dense.cin, dense.out[:2]).needed or small
+    return Planar if widest >= lanes // 2 and several and planes else None
 
 
-def weight_gradient(step: Step) -> type[WeightGradient] | None:
+def weight_gradient(step: Step, lanes: int) -> type[WeightGradient] | None:
     """The same for a weight gradient."""
     dense = step.dense
+    if dense.groups == 1 and dense.cout <= lanes // 4 and dense.cin >= lanes // 2:
+        return Swapped
     if not dense.cin == dense.cout == 1:
         return None
     if dense.groups > 1:
@@ -105,32 +111,31 @@ class Depthwise(Correlation):
         return each(f, sums, self.size, a, b, [v.type(self.dtype)] * len(rows), total, taps)
 
 
-class Elementwise(WeightGradient):
-    """Gradients of single weights: sums of products of x's and y's vectors, for all taps at once."""
+def tiles_of_taps(
+    f: Function, stage: WeightGradient, a: str, w: str, most: int
+) -> Iterator[tuple[list[int], list[int], str, str]]:
+    """Loops over the taps, but for up to `most` at once: (steps of these in the slab, in the weights, slab, weights)."""
+    taps = stage.taps()
+    inner = [(0, 0)]
+    while taps and len(inner) * taps[-1].extent <= most:
+        d = taps.pop()
+        inner = [(i * d.a + x, i * d.b + r) for i in range(d.extent) for x, r in inner]
+    with stage.outer(f, taps, a, w) as (a, w):
+        yield [x for x, _ in inner], [r for _, r in inner], a, w
+
+
+class DepthwiseGradient(WeightGradient):
+    """The gradient of every channel's own window."""
 
     def __init__(self, e: Eqn, step: Step, vector_bytes: int):
         super().__init__(e, step, vector_bytes)
         self.groups = 1
 
-    def tiles(self, f: Function, a: str, w: str) -> Iterator[tuple[list[int], list[int], str, str]]:
-        """Loops over the taps that are not summed together: (steps of the others in the slab, in the weights, slab, weights)."""
-        taps = self.taps()
-        inner = [(0, 0)]
-        while taps and len(inner) * taps[-1].extent <= accumulators(self.vector_bytes):
-            d = taps.pop()
-            inner = [(i * d.a + x, i * d.b + r) for i in range(d.extent) for x, r in inner]
-        with self.outer(f, taps, a, w) as (a, w):
-            yield [x for x, _ in inner], [r for _, r in inner], a, w
-
-
-class DepthwiseGradient(Elementwise):
-    """Of every channel's own window."""
-
     def add(self, f: Function, a: str, b: str, w: str, sums: Sequence[Sum]) -> None:
         for k, columns in columns_by(f, self.outputs, self.lanes, 1):
             (v,) = [c.lanes for c in columns]
             x, y, target = (f.address(p, k, self.size) for p in (a, b, w))
-            for steps, places, image, weights in self.tiles(f, x, target):
+            for steps, places, image, weights in tiles_of_taps(f, self, x, target, accumulators(self.vector_bytes)):
                 pointers = [f.address(weights, p, self.size) for p in places]
 
                 def products(x: str, y: str, total: Sequence[str], steps=steps, v=v) -> list[str]:
@@ -144,15 +149,15 @@ class DepthwiseGradient(Elementwise):
                     v.store(t, p, self.dtype)
 
 
-class RowGradient(Elementwise):
-    """Of a window of one channel, for one output channel; neighbours in a row are the vectors."""
+class RowGradient(WeightGradient):
+    """The gradient of a window from one channel to one; neighbours in a row are the vectors."""
 
     def add(self, f: Function, a: str, b: str, w: str, sums: Sequence[Sum]) -> None:
         one, whole = Lanes(f, 1), Lanes(f, self.lanes)
         type_ = whole.type(self.dtype)
         width = sums[-1].extent
         many = width // self.lanes * self.lanes
-        for steps, places, image, weights in self.tiles(f, a, w):
+        for steps, places, image, weights in tiles_of_taps(f, self, a, w, accumulators(self.vector_bytes)):
 
             def row(x: str, y: str, total: Sequence[str], steps=steps) -> list[str]:
                 def products(v: Lanes, at: Index, total: Sequence[str]) -> list[str]:
@@ -176,7 +181,60 @@ class RowGradient(Elementwise):
                 one.store(t, target, self.dtype)
 
 
-# ------------------------------------------------------------------ vectors along rows
+# ------------------------------------------------------------------ few output channels
+
+
+class Interleaved:
+    """Memory on the stack for vectors of several output channels that are to lie side by side."""
+
+    def __init__(self, f: Function, dtype: np.dtype, outputs: int, rows: int, width: int):
+        self.f, self.dtype = f, dtype
+        self.outputs, self.rows, self.width = outputs, rows, width
+        self.memory = f.allocate(outputs * rows * width * dtype.itemsize)
+
+    def put(self, x: str, output: int, row: int, c: Columns) -> None:
+        """Keep a vector of an output channel in a row."""
+        place = (output * self.rows + row) * self.width + c.offset
+        c.lanes.store(x, self.f.address(self.memory, place, self.dtype.itemsize), self.dtype)
+
+    def write(self, row: Index, to: str, count: int, apart: int, add: bool = False) -> None:
+        """Write (or add) a row's first `count` columns, `apart` elements from one to the next."""
+        f, size, one = self.f, self.dtype.itemsize, Lanes(self.f, 1)
+        with f.count(count) as j:
+            from_ = f.address(self.memory, f.add(f.mul(row, self.width), j), size)
+            target = f.address(to, f.mul(j, apart), size)
+            for o in range(self.outputs):
+                x = one.load(f.address(from_, o * self.rows * self.width, size), self.dtype)
+                place = f.address(target, o, size)
+                one.store(
+                    one.binary("fadd", x, one.load(place, self.dtype), self.dtype) if add else x, place, self.dtype
+                )
+
+
+class Swapped(WeightGradient):
+    """A weight gradient with few output channels: y's scalars times x's vectors."""
+
+    positions = 1024
+
+    def add(self, f: Function, a: str, b: str, w: str, sums: Sequence[Sum]) -> None:
+        cin, cout = self.dense.cin, self.dense.cout
+        room = accumulators(self.vector_bytes) // cout
+        vectors = min(-(-cin // self.lanes), room)
+        width = vectors * self.lanes
+        sums = [Sum(s.extent, s.b, s.a) for s in sums]
+        for k, columns in columns_by(f, cin, self.lanes, vectors):
+            x, target = f.address(a, k, self.size), f.address(w, f.mul(k, cout), self.size)
+            for steps, places, image, weights in tiles_of_taps(f, self, x, target, room // vectors):
+                tile = [(i, c) for i in range(len(steps)) for c in columns]
+                read = [c._replace(offset=steps[i] + c.offset) for i, c in tile]
+                total = zeros(cout, read, self.dtype)
+                total = contract(f, self.dtype, b, range(cout), image, read, sums, total)
+                rows = Interleaved(f, self.dtype, cout, len(steps), width)
+                for j, t in enumerate(total):
+                    rows.put(t, j // len(tile), *tile[j % len(tile)])
+                for i, place in enumerate(places):
+                    count = width if isinstance(k, str) else min(width, cin - k)
+                    rows.write(i, f.address(weights, place, self.size), count, cout, add=True)
 
 
 class Planar(Correlation):
@@ -219,11 +277,7 @@ class Planar(Correlation):
         source = f.address(source, self.slab.offset(step) // self.channels, self.size)
         weights = f.address(self.pointer[self.w], self.first_tap(step), self.size)
         for k, columns in columns_by(f, width, self.lanes, vectors):
-            count = (
-                sum([c.lanes.count for c in columns])
-                if columns[-1].lanes.mask is None
-                else width % (vectors * self.lanes)
-            )
+            count = vectors * self.lanes if isinstance(k, str) else min(vectors * self.lanes, width - k)
             with self.within(f, 0, first[0], depth) as qd, self.within(f, 1, first[1], height, tall) as qh:
                 at = (qd, qh, k)
                 y = f.address(result, self.place(f, step, at), self.size)
@@ -240,23 +294,15 @@ class Planar(Correlation):
         sums = [s for s in sums if s.extent > 1] or sums[-1:]
         total = zeros(self.cout, columns, self.dtype)
         if step.dense.window:
-            total = contract(f, self.dtype, weights, range(self.cout), b, columns, sums, total, unroll=4)
+            total = contract(f, self.dtype, weights, range(self.cout), b, columns, sums, total)
         down, across = self.apart(step)
         if across == 1:
             for (i, c), t in zip(tile, total):
                 c.lanes.store(t, f.address(y, i * down + c.offset, self.size), self.dtype)
             return
-        # the channels of a position lie side by side
-        tall, wide = tile[-1][0] + 1, self.lanes * len(tile)
-        rows = f.allocate(self.cout * wide * self.size)
-        wide //= tall
+        tall = tile[-1][0] + 1
+        rows = Interleaved(f, self.dtype, self.cout, tall, self.lanes * len(tile) // tall)
         for k, t in enumerate(total):
-            o, (i, c) = k // len(tile), tile[k % len(tile)]
-            c.lanes.store(t, f.address(rows, (o * tall + i) * wide + c.offset, self.size), self.dtype)
-        one = Lanes(f, 1)
-        with f.count(tall) as i, f.count(count) as j:
-            from_ = f.address(rows, f.add(f.mul(i, wide), j), self.size)
-            to = f.address(y, f.add(f.mul(i, down), f.mul(j, across)), self.size)
-            for o in range(self.cout):
-                x = one.load(f.address(from_, o * tall * wide, self.size), self.dtype)
-                one.store(x, f.address(to, o, self.size), self.dtype)
+            rows.put(t, k // len(tile), *tile[k % len(tile)])
+        with f.count(tall) as i:
+            rows.write(i, f.address(y, f.mul(i, down), self.size), count, across)

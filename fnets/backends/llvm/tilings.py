@@ -38,7 +38,7 @@ def tile_for(height: int, width: int, vectors: int, vector_bytes: int) -> Tile:
     """The tile that covers height * width positions and so many vectors in the least time.
 
     >>> tile_for(32, 32, 2, 64), tile_for(4, 4, 8, 64), tile_for(30, 30, 4, 32)
-    (Tile(height=1, width=8, vectors=2), Tile(height=2, width=4, vectors=3), Tile(height=1, width=6, vectors=2))
+    (Tile(height=1, width=8, vectors=2), Tile(height=1, width=4, vectors=4), Tile(height=1, width=6, vectors=2))
     """
     room = accumulators(vector_bytes)
     tiles = [
@@ -54,7 +54,7 @@ def covering_cost(tile: Tile, height: int, width: int, vectors: int) -> float:
     """What a step of the sums costs for height * width positions and so many vectors, by tiles."""
     groups = divmod(vectors, tile.vectors)
     each = groups[0] * step_cost(tile.height * tile.width, tile.vectors)
-    rest = step_cost(tile.height * tile.width, groups[1]) if groups[1] else 0
+    rest = 1.05 * step_cost(tile.height * tile.width, groups[1]) if groups[1] else 0  # and its code
     return -(-height // tile.height) * -(-width // tile.width) * (each + rest)
 
 

@@ -5,6 +5,7 @@ F(m x m, 3 x 3) makes m * m outputs from (m + 2) * (m + 2) products for each pai
     y = A' [(G w G') * (B' x B)] A            w's gradient = G' [(B' x B) * (A y A')] G
 
 where * is elementwise in the tile and a matrix product in the channels. F(2 x 2) has the error of a direct sum, F(4 x 4) about 1e-5 of the largest result.
+An infinity or NaN of the input makes all results of its tiles NaN, not just those whose window it is in.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from fnets.backends.llvm.slab import Slab, fill_row
 from fnets.backends.llvm.stage import Stage
 from fnets.backends.llvm.text import SINGLE, Function, Lanes
 from fnets.backends.llvm.tiles import Columns, Sum, balanced, contract, load, store, zeros
-from fnets.backends.llvm.tilings import columns_by, covering, divisor, tile_for
+from fnets.backends.llvm.tilings import covering, divisor, tile_for
 from fnets.core.avals import ShapedArray
 from fnets.core.ir import Eqn, Var
 from fnets.primitives.conv_geometry import Dense, Step
@@ -29,9 +30,9 @@ from fnets.primitives.conv_geometry import Dense, Step
 Index = int | str
 Matrix = Sequence[Sequence[float]]
 
-_SCRATCH = 3 << 17  # bytes of a block's transformed tiles: with the weights they stay in L2
-_MOST = 1 << 20  # beyond that, if there are many channels: weights that come from L3 need 32 tiles to be worth it
+_SCRATCH = 1 << 19  # bytes of a block's transformed tiles, unless that is too few for weights that come from L3
 _SIZE = SINGLE.itemsize
+_CHANNELS = 16  # at least: a vector of the widest kind
 _LINE = 64 // _SIZE  # elements of a cache line
 
 
@@ -126,6 +127,16 @@ def sandwich(v: Lanes, matrices: Sequence[Matrix], tile: Sequence[Sequence[str]]
     return [multiply(v, matrices, row) for row in zip(*columns)]
 
 
+def channels(f: Function, count: int, width: int) -> Iterator[tuple[Index, Lanes]]:
+    """Vectors of channels, (first channel, lanes), to be written inside of the loop over them; all of one width, the last one masked."""
+    many = count // width * width
+    if many:
+        with f.count(many, width) as c:
+            yield c, Lanes(f, width)
+    if many < count:
+        yield many, Lanes(f, width).first(count - many)
+
+
 # ------------------------------------------------------------------ the weights
 
 
@@ -145,8 +156,8 @@ class Window(Stage):
     def write(self, name: str) -> Function:
         f = self.begin(name)
         with f.loop("%low", "%high", 1) as c:
-            for column, vectors in columns_by(f, self.columns, self.lanes, 1):
-                self._transform(f, c.index, column, vectors[0].lanes)
+            for column, v in channels(f, self.columns, self.lanes):
+                self._transform(f, c.index, column, v)
         f.do("ret void")
         return f
 
@@ -161,10 +172,12 @@ class Window(Stage):
             n, step = b.aval.shape[0], prod(b.aval.shape[2:])
             tiles.append([[f.address(pointer, (i * n + j) * step, _SIZE) for j in range(n)] for i in range(n)])
         source, target = tiles
-        values = sandwich(v, self.matrices, [[v.load(p, SINGLE) for p in row] for row in source])
+        # what fills up a packed vector is zeros
+        reads, writes = (v if b.aval.ndim == 4 else Lanes(f, self.lanes) for b in self.buffers)
+        values = sandwich(v, self.matrices, [[reads.load(p, SINGLE) for p in row] for row in source])
         for pointers, row in zip(target, values):
             for p, x in zip(pointers, row):
-                v.store(x, p, SINGLE)
+                writes.store(x, p, SINGLE)
 
 
 # ------------------------------------------------------------------ tiles of images
@@ -180,7 +193,7 @@ class Grid(Images):
         self.vectors = -(-dense.cout // self.lanes)
         high, wide = (-(-n // form.m) for n in dense.out[1:])  # tiles
         each = form.products * (dense.cin + self.vectors * self.lanes) * _SIZE
-        most = max(1, min(64, max(_SCRATCH // each, min(32, _MOST // each))))
+        most = min(64, max(8, _SCRATCH // each))
         microseconds = 2 * dense.batch * high * wide * form.products * dense.cin * dense.cout / FLOPS
         self.by_blocks = dense.batch <= FEW_IMAGES and microseconds > 100
         self.wide = balanced(wide, most)
@@ -249,14 +262,15 @@ class Grid(Images):
             from_ = f.address(self.at(f, source, step, self.slab, tile, column), c, _SIZE)
             target = f.address(data, f.add(f.mul(p, cin), c), _SIZE)
             values = self.tile(f, v, from_, self.form.t, self.slab.steps[1], cin)
-            self.spread(f, v, sandwich(v, self.form.data, values), target, self.data_step)
+            self.spread(f, sandwich(v, self.form.data, values), target, self.data_step)
 
     def tile(self, f: Function, v: Lanes, source: str, n: int, down: int, across: int) -> list[list[str]]:
         """A tile of vectors, n * n positions."""
         return [[v.load(f.address(source, i * down + j * across, _SIZE), SINGLE) for j in range(n)] for i in range(n)]
 
-    def spread(self, f: Function, v: Lanes, values: Sequence[Sequence[str]], target: str, step: int) -> None:
+    def spread(self, f: Function, values: Sequence[Sequence[str]], target: str, step: int) -> None:
         """Store a transformed tile, each position `step` elements behind the one before."""
+        v = Lanes(f, self.lanes)
         for k, x in enumerate([x for row in values for x in row]):
             v.store(x, f.address(target, k * step, _SIZE), SINGLE)
 
@@ -318,7 +332,7 @@ class Correlation(Grid):
             with covering(f, self.tiles, shape.width) as p:
                 x = f.address(data, f.mul(p, cin), _SIZE)
                 total = zeros(shape.width, vectors, SINGLE)
-                total = contract(f, SINGLE, x, [i * cin for i in rows], w, inputs, [Sum(cin, 1, lanes)], total, 4)
+                total = contract(f, SINGLE, x, [i * cin for i in rows], w, inputs, [Sum(cin, 1, lanes)], total)
                 store(f, SINGLE, f.address(y, f.mul(p, lanes), _SIZE), [i * lanes for i in rows], outputs, total)
 
     def _results(self, f: Function, at: Sequence[Index], source: str, spare: str) -> None:
@@ -330,8 +344,7 @@ class Correlation(Grid):
         row, column = f.mul(i, m), f.mul(j, m)
         place = f.address(image, f.mul(f.add(f.mul(row, width), column), cout), _SIZE)
         target, down = (spare, m) if self.ragged else (place, width)
-        for o, vectors in columns_by(f, cout, self.lanes, 1):
-            v = vectors[0].lanes
+        for o, v in channels(f, cout, self.lanes):
             from_ = f.address(source, f.mul(o, self.tiles), _SIZE)
             tile = self.tile(f, v, from_, t, t * self.result_step, self.result_step)
             for i, values in enumerate(sandwich(v, self.form.result, tile)):
@@ -354,6 +367,7 @@ class WeightGradient(Grid):
         self.eqns = []
         self.loaded, self.stored, self.accumulated = [x, y], [result], frozenset([result])
         self.x, self.y, self.result = x, y, result
+        self.aligned = frozenset([] if self.by_blocks else [x, y])
         dense, ones = step.dense, (1, 1, 1)
         outputs = Dense(1, dense.batch, dense.cout, 1, dense.out, self.padded.out, ones, ones, ones, (0, 0, 0))
         self.outputs = Slab([Step(outputs, None, None)], dense.cout, (1, self.block[1] * form.m))
@@ -382,12 +396,10 @@ class WeightGradient(Grid):
         with self.each_tile(f) as (*tile, p):
             from_ = self.at(f, source, step, self.outputs, tile, column)
             target = f.address(results, f.mul(p, self.lanes), _SIZE)
-            for o, vectors in columns_by(f, cout, self.lanes, 1):
-                v = vectors[0].lanes
+            for o, v in channels(f, cout, self.lanes):
                 values = self.tile(f, v, f.address(from_, o, _SIZE), self.form.m, self.outputs.steps[1], cout)
-                self.spread(
-                    f, v, sandwich(v, up, values), f.address(target, f.mul(o, self.tiles), _SIZE), self.result_step
-                )
+                place = f.address(target, f.mul(o, self.tiles), _SIZE)
+                self.spread(f, sandwich(v, up, values), place, self.result_step)
 
     def _products(self, f: Function, k: Index, data: str, results: str) -> None:
         """Add the products of the block's tiles at one of their positions."""
@@ -402,7 +414,7 @@ class WeightGradient(Grid):
             target = f.address(w, f.mul(row, lanes), _SIZE)
             total = load(f, SINGLE, target, places, outputs)
             x = f.address(data, row, _SIZE)
-            total = contract(f, SINGLE, x, range(count), y, inputs, [Sum(self.tiles, cin, lanes)], total, 4)
+            total = contract(f, SINGLE, x, range(count), y, inputs, [Sum(self.tiles, cin, lanes)], total)
             store(f, SINGLE, target, places, outputs, total)
 
         for group, vectors in self.vector_groups(f, shape.vectors, 1):
@@ -419,7 +431,7 @@ class WeightGradient(Grid):
 
 
 def form_for(step: Step, dtype: np.dtype, vector_bytes: int, fast: bool) -> Form | None:
-    """The form that is faster than direct sums for a dense step, if there is one."""
+    """The form that is faster than direct sums for a dense step, if there is one; F(4 x 4) only if `fast`."""
     dense = step.dense
     suits = (
         dtype == SINGLE
@@ -429,10 +441,22 @@ def form_for(step: Step, dtype: np.dtype, vector_bytes: int, fast: bool) -> Form
         and step.taps is None
         and all([n == 1 for n in (*dense.strides, *dense.dilations, dense.space[0], dense.out[0])])
         and dense.low[0] == 0
-        and min(dense.cin, dense.cout) >= 16
-        and min(dense.out) > 0
+        and min(dense.cin, dense.cout) >= _CHANNELS
     )
-    return (F4 if fast else F2) if suits else None
+    if not suits:
+        return None
+    forms = [F2, F4] if fast else [F2]
+    form = min(forms, key=lambda form: microseconds(step, form))
+    return form if microseconds(step, form) < dense.flops / FLOPS else None
+
+
+def microseconds(step: Step, form: Form) -> float:
+    """What a form takes, about: as measured, transformed weights 4000 to the microsecond, and vectors of transformed tiles 500."""
+    dense = step.dense
+    tiles = dense.batch * -(-dense.out[1] // form.m) * -(-dense.out[2] // form.m)
+    products = 2.1 * dense.cin * dense.cout / FLOPS
+    transforms = (dense.cin + dense.cout) / (_CHANNELS * 500)
+    return form.products * (tiles * (products + transforms) + dense.cin * dense.cout / 4000)
 
 
 def _packed(form: Form, shape: Sequence[int], vector_bytes: int) -> Var:
