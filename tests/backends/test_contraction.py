@@ -142,7 +142,7 @@ def test_one_array_as_both_operands():
     assert stages is not None
     np.testing.assert_allclose(run(stages, e, [x]), x @ x.T, rtol=1e-5, atol=1e-5)
     square = fnets.make_jaxpr(lambda x: lax.dot_general(x, x, NN))(np.zeros((300, 300), np.float32)).jaxpr.eqns[0]
-    (tile,) = contraction.lower(square, 64) or ()
+    tile = (contraction.lower(square, 64) or [])[0]
     assert tile.aligned == {tile.stored[0]}  # a part reads rows as lhs, but all of them as rhs
 
 

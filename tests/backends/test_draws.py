@@ -83,7 +83,6 @@ def test_uniform(dtype: np.dtype, bounds: dict, shape: tuple):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_normal(shape: tuple):
     stage = check("random_normal", seed_key(11), shape=shape, dtype=SINGLE, exact=False)
-    assert (stage.chunk < stage.extent) == (shape in ((1 << 18,), (200_003,)))
 
 
 def test_what_numpy_does():

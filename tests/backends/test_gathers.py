@@ -139,7 +139,7 @@ def test_errors_are_counted(index: list):
 def test_embedding_gradient_in_parts():
     u, index = values((3000, 64)), rng.integers(0, 20_000, 3000)
     stage = check(gather_transpose_p, u, index, shape=(20_000, 64), axes=(0,), unique=False)
-    assert stage.chunk < stage.extent and stage.extent == 20_000
+    assert stage.blocking < stage.extent and stage.extent == 20_000
 
 
 def test_aligned():

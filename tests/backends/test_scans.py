@@ -140,7 +140,7 @@ def test_columns_are_shared(name: str):
         "argmax": {"axis": 0, "index_dtype": np.dtype(np.int64)},
     }[name]
     stage = check(name, rng.uniform(0.9, 1.1, (300, 5003)).astype(np.float32), **params)
-    assert stage.extent == 5003 and stage.chunk % stage.width == 0 and stage.chunk < 5003
+    assert stage.extent == 5003 and stage.blocking % stage.width == 0 and stage.blocking < 5003
 
 
 @st.composite
