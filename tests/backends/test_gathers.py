@@ -36,9 +36,7 @@ def check(prim: Any, *args: Any, vector_bytes: int = 64, parts: int | None = Non
     stages = LOWER[prim.name](e, vector_bytes)
     assert stages is not None
     (stage,) = stages
-    if parts is not None:
-        stage.chunk = -(-stage.extent // parts)
-    run = prepare(stage)
+    run = prepare(stage, parts or 3)
     given = [a for a, v in zip(args, e.invars) if type(v) is Var]
     want = prim.impl(*args, **params)
     for whole in (False, True):

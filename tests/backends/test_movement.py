@@ -39,9 +39,7 @@ def check(e: Eqn, args: list, vector_bytes: int = 64, parts: int | None = None) 
     assert stages is not None
     (stage,) = stages
     assert isinstance(stage, movement.Movement)
-    if parts is not None and stage.cut and max([stage._least_rows(axes) for _, axes in stage.copies], default=1) == 1:
-        stage.chunk = -(-stage.extent // parts)
-    run = prepare(stage)
+    run = prepare(stage, parts or 3)
     want = np.asarray(e.prim.impl(*[v.val if type(v) is Literal else a for v, a in zip(e.invars, args)], **e.params))
     given = [args[e.invars.index(v)] for v in stage.loaded]
     given = [a.copy(order="C") for a in given]

@@ -34,9 +34,7 @@ def check(name: str, *args: np.ndarray, vector_bytes: int = 64, parts: int | Non
     stages = LOWER[name](e, vector_bytes)
     assert stages is not None
     (stage,) = stages
-    if parts is not None and not getattr(stage, "blocks", False):
-        stage.chunk = -(-stage.extent // parts)
-    run = prepare(stage)
+    run = prepare(stage, parts or 3)
     with np.errstate(all="ignore"):
         want = e.prim.impl(*args, **params)
     for whole in (False, True):
