@@ -67,6 +67,7 @@ _SUBMODULES = (
     "data",
     "dtypes",
     "flatten_util",
+    "image",
     "io",
     "lax",
     "nn",
@@ -108,7 +109,23 @@ _FUNCTIONS = {  # name -> the submodule that defines it
 }
 
 if TYPE_CHECKING:
-    from fnets import data, dtypes, io, lax, nn, ops, optim, plots, profiler, progress, random, stages, testing, typing
+    from fnets import (
+        data,
+        dtypes,
+        image,
+        io,
+        lax,
+        nn,
+        ops,
+        optim,
+        plots,
+        profiler,
+        progress,
+        random,
+        stages,
+        testing,
+        typing,
+    )
     from fnets.cpu import (
         Device,
         block_until_ready,
@@ -189,6 +206,7 @@ __all__ = [
     "grad",
     "hessian",
     "hvp",
+    "image",
     "io",
     "jacfwd",
     "jacobian",

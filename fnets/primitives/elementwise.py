@@ -14,6 +14,7 @@ import numpy as np
 
 from fnets.core.avals import ShapedArray, is_float, python_type
 from fnets.core.primitive import BinaryPrimitive, Primitive, UnaryPrimitive
+from fnets.core.promotion import resolve_dtype
 from fnets.core.trace import dtype_of, shape_of, typeof
 from fnets.errors import DTypeError, ShapeError
 from fnets.primitives import special
@@ -53,18 +54,6 @@ def broadcast_shapes(op: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
                     )
                 out[i] = n
     return tuple(out)
-
-
-def loop_dtypes(ufunc: np.ufunc, kinds: Sequence[Any]) -> tuple[np.dtype, ...]:
-    """The dtypes of operands and results of the loop that a ufunc picks, Python types standing for weak operands (a bool is never weak)."""
-    known = [np.dtype(bool) if k is bool else k for k in kinds]
-    return ufunc.resolve_dtypes((*known, *[None] * ufunc.nout))
-
-
-@functools.cache
-def resolve_dtype(ufunc: np.ufunc, *kinds: Any) -> np.dtype:
-    """The dtype that a ufunc gives for operand dtypes, Python types standing for weak operands."""
-    return loop_dtypes(ufunc, kinds)[len(kinds)]
 
 
 def elementwise_abstract(prim: Primitive, like: np.ufunc, result: Any = None) -> Callable:
