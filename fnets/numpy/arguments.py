@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from fnets.config import default_complex, default_float
-from fnets.core.avals import PYTHON_SCALARS
+from fnets.core.avals import PYTHON_SCALARS, is_float
 from fnets.core.trace import Tracer, dtype_of, is_weak, shape_of, typeof
 from fnets.errors import ArgumentError, ConcretizationTypeError, DTypeError
 from fnets.primitives.base import arr, convert, reshape
@@ -78,7 +78,7 @@ def from_nested(x: Sequence, dtype: np.dtype | None = None) -> Any:
             raise ArgumentError(
                 f"[array] expected nested lists of one shape, got lists that differ: {error}."
             ) from None
-        if out.dtype.kind in _NOT_NUMBERS:
+        if out.dtype.kind in _NOT_NUMBERS and not is_float(out.dtype):  # bfloat16 has NumPy's kind of raw bytes
             raise ArgumentError(
                 f"[array] expected numbers, got {str(x)[:60]}. Strings and objects cannot be put into an array."
             )

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from fnets.core.avals import float_info
 from fnets.primitives import special, threefry
 from fnets.primitives.threads import run_blocks
 
@@ -56,7 +57,7 @@ def _draw_philox(key: np.ndarray, shape: tuple[int, ...], dtype: Any, draw: Call
 
 
 def _chunked_normal(key: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    out = np.empty((*key.shape[:-1], *shape), dtype if dtype.itemsize >= 4 else _SINGLE)
+    out = np.empty((*key.shape[:-1], *shape), dtype if dtype in (np.float32, np.float64) else _SINGLE)
     for k, row in zip(key.reshape(-1, 4), _rows(out, key)):
 
         def fill(chunks: Iterable[int], k: np.ndarray = k, row: np.ndarray = row) -> None:
@@ -97,9 +98,14 @@ def _by_blocks(array: np.ndarray, step: Callable[[np.ndarray], None]) -> None:
 @functools.cache
 def _layout(dtype: np.dtype) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """How far random bits are shifted to fill a mantissa, the bits of 1, and 1; 0-d arrays, which ufuncs take faster than scalars."""
-    info = np.finfo(dtype)
     one = np.ones((), dtype)
-    return np.array(info.bits - info.nmant, f"u{dtype.itemsize}"), one.view(f"u{dtype.itemsize}"), one
+    shift = _drawn_width(dtype) - float_info(dtype).nmant
+    return np.array(shift, f"u{dtype.itemsize}"), one.view(f"u{dtype.itemsize}"), one
+
+
+def _drawn_width(dtype: np.dtype) -> int:
+    """Random bits that a float is made of: a short mantissa needs no more than 8, as in JAX."""
+    return 8 if float_info(dtype).nmant < 8 else 8 * dtype.itemsize
 
 
 def _unit(words: np.ndarray, dtype: np.dtype) -> np.ndarray:
@@ -127,7 +133,7 @@ def uniform(
     key: np.ndarray, shape: tuple[int, ...], dtype: np.dtype, low: float = 0.0, high: float = 1.0
 ) -> np.ndarray:
     """Floats in [low, high)."""
-    words = bits(key, shape, 8 * dtype.itemsize)
+    words = bits(key, shape, _drawn_width(dtype)).astype(f"u{dtype.itemsize}", copy=False)
     if low == 0 and high == 1:
         _by_blocks(words, lambda part: _unit(part, dtype))
     else:

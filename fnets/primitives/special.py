@@ -1,4 +1,4 @@
-"""Kernels of the special functions on plain NumPy arrays, the `impl`s of their primitives. May import core's promotion.
+"""Kernels of the special functions on plain NumPy arrays, the `impl`s of their primitives. May import core.
 
 Every function takes an array, a NumPy scalar or a Python number and has NumPy's dtypes: a float keeps its dtype, integers and bools
 become floats as in `np.exp`, a 0-d operand gives a NumPy scalar. None of them warns; nan, infinities, signed zeros and denormals give
@@ -15,18 +15,22 @@ from typing import Any
 
 import numpy as np
 
+from fnets.core.avals import is_float
 from fnets.core.promotion import resolve_dtype
 
 _SMALL = 64  # up to here one call's overhead outweighs its arithmetic
 _BLOCK = 16384
 _SINGLE, _DOUBLE = np.dtype("float32"), np.dtype("float64")
 _FLOATS = {np.dtype(c): np.exp(np.zeros(1, c)).dtype for c in "?bBhHiIlLqQefdg"}
+# bfloat16 and its like keep their dtype as well; they are computed in float32
 
 # ------------------------------------------------------------------ from kernels of blocks to functions of anything
 
 
 def _float_dtype(name: str, dtype: np.dtype) -> np.dtype:
     try:
+        if dtype.kind == "V" and is_float(dtype):
+            return dtype
         return _FLOATS[dtype if dtype.isnative else dtype.newbyteorder("=")]
     except KeyError:
         raise TypeError(
