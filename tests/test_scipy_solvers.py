@@ -1,15 +1,11 @@
-"""`fnets.scipy`'s solvers and objects: sparse.linalg against dense solutions, optimize, spatial.transform and cluster.vq against SciPy."""
+"""`fnets.scipy`'s solvers and objects: sparse.linalg against dense solutions, optimize, spatial.transform and cluster.vq against golden
+values of SciPy."""
 
 from __future__ import annotations
 
-import itertools
-import warnings
-
 import numpy as np
 import pytest
-import scipy.cluster.vq
-import scipy.optimize
-import scipy.spatial.transform
+from golden.golden_io import load
 
 import fnets
 import fnets.numpy as fnp
@@ -22,6 +18,7 @@ from fnets.scipy.sparse.linalg import bicgstab, cg, gmres
 from fnets.scipy.spatial.transform import Rotation, Slerp
 
 rng = np.random.default_rng(0)
+CASES, ARRAYS = load("spatial")
 
 # ------------------------------------------------------------------ linear systems
 
@@ -113,16 +110,14 @@ def himmelblau(p):
     return (p[0] ** 2 + p[1] - 11) ** 2 + (p[0] + p[1] ** 2 - 7) ** 2
 
 
-@pytest.mark.parametrize(
-    ("f", "x0"), [(rosenbrock, np.zeros(4)), (himmelblau, np.zeros(2)), (himmelblau, np.array([100.0, 100.0]))]
-)
-def test_minimize_finds_what_scipy_finds(f, x0):
+@pytest.mark.parametrize("name", ["rosenbrock_0", "himmelblau_0", "himmelblau_100"])
+def test_minimize_finds_what_scipy_finds(name):
+    f, x0, found = globals()[name.partition("_")[0]], ARRAYS[f"{name}_start"], ARRAYS[f"{name}_x"]
     ours = minimize(f, x0, method="BFGS", tol=1e-6)
-    theirs = scipy.optimize.minimize(lambda x: float(f(x)), x0, method="BFGS", tol=1e-6)
     assert ours.success
     assert ours.status == 0
-    np.testing.assert_allclose(ours.x, theirs.x, atol=1e-3)
-    assert ours.fun <= theirs.fun + 1e-8
+    np.testing.assert_allclose(ours.x, found, atol=1e-3)
+    assert ours.fun <= f(found) + 1e-8
     assert np.abs(ours.jac).max() < 1e-6
     assert ours.nfev == ours.njev > ours.nit
     jitted = fnets.jit(lambda x: minimize(f, x, method="bfgs", tol=1e-6))(x0)
@@ -155,8 +150,8 @@ def test_minimize_refuses_what_it_does_not_know():
 
 # ------------------------------------------------------------------ rotations
 
-QUATS = rng.standard_normal((7, 4))
-OURS, THEIRS = Rotation.from_quat(QUATS), scipy.spatial.transform.Rotation.from_quat(QUATS)
+QUATS = ARRAYS["quats"]
+OURS = Rotation.from_quat(QUATS)
 
 
 def close(a, b, tol=1e-12):
@@ -164,53 +159,39 @@ def close(a, b, tol=1e-12):
 
 
 def test_rotations_equal_scipys():
-    close(OURS.as_matrix(), THEIRS.as_matrix())
-    close(OURS.as_rotvec(), THEIRS.as_rotvec())
-    close(OURS.as_rotvec(degrees=True), THEIRS.as_rotvec(degrees=True))
-    close(OURS.as_mrp(), THEIRS.as_mrp())
-    close(OURS.magnitude(), THEIRS.magnitude())
-    close(OURS.as_quat(canonical=True, scalar_first=True), THEIRS.as_quat(canonical=True, scalar_first=True))
+    close(OURS.as_matrix(), ARRAYS["matrix"])
+    close(OURS.as_rotvec(), ARRAYS["rotvec"])
+    close(OURS.as_rotvec(degrees=True), ARRAYS["rotvec_degrees"])
+    close(OURS.as_mrp(), ARRAYS["mrp"])
+    close(OURS.magnitude(), ARRAYS["magnitude"])
+    close(OURS.as_quat(canonical=True, scalar_first=True), ARRAYS["canonical"])
     for made in (
-        Rotation.from_matrix(THEIRS.as_matrix()),
-        Rotation.from_rotvec(THEIRS.as_rotvec(degrees=True), degrees=True),
-        Rotation.from_mrp(THEIRS.as_mrp()),
+        Rotation.from_matrix(ARRAYS["matrix"]),
+        Rotation.from_rotvec(ARRAYS["rotvec_degrees"], degrees=True),
+        Rotation.from_mrp(ARRAYS["mrp"]),
         OURS.inv().inv(),
         OURS * Rotation.identity(7),
     ):
-        close(made.as_matrix(), THEIRS.as_matrix())
-    other = rng.standard_normal((7, 4))
-    product = THEIRS * scipy.spatial.transform.Rotation.from_quat(other)
-    close((OURS * Rotation.from_quat(other)).as_matrix(), product.as_matrix())
-    v = rng.standard_normal((7, 3))
-    close(OURS.apply(v), THEIRS.apply(v))
-    close(OURS.apply(v[0], inverse=True), THEIRS.apply(v[0], inverse=True))
-    weights = rng.uniform(size=7)
-    close(OURS.mean(weights).as_matrix(), THEIRS.mean(weights).as_matrix(), 1e-10)
+        close(made.as_matrix(), ARRAYS["matrix"])
+    close((OURS * Rotation.from_quat(ARRAYS["others"])).as_matrix(), ARRAYS["product"])
+    v = ARRAYS["vectors"]
+    close(OURS.apply(v), ARRAYS["applied"])
+    close(OURS.apply(v[0], inverse=True), ARRAYS["applied_back"])
+    close(OURS.mean(ARRAYS["weights"]).as_matrix(), ARRAYS["mean"], 1e-10)
     assert len(OURS) == 7
     assert len(OURS[2:4]) == 2
     assert Rotation.concatenate([OURS, OURS[0]]).quat.shape == (8, 4)
     assert Rotation.random(fnets.random.key(0)).single
 
 
-SEQUENCES = ["".join(p) for n in (1, 2, 3) for p in itertools.product("xyz", repeat=n)]
-SEQUENCES = [s for s in SEQUENCES if all(a != b for a, b in zip(s, s[1:]))]
-
-
-@pytest.mark.parametrize("seq", [f(s) for s in SEQUENCES for f in (str, str.upper)])
+@pytest.mark.parametrize("seq", [case["seq"] for case in CASES])
 def test_euler_angles(seq):
-    angles = rng.uniform(-180, 180, (5, len(seq)))
-    r = Rotation.from_euler(seq, angles, degrees=True)
-    close(r.as_matrix(), scipy.spatial.transform.Rotation.from_euler(seq, angles, degrees=True).as_matrix())
-    if len(seq) < 3:
-        return
-    close(OURS.as_euler(seq), THEIRS.as_euler(seq))
-    for middle in (0, 180) if seq[0] == seq[2] else (90, -90):
-        locked = np.array([20.0, middle, 30.0])
-        r = Rotation.from_euler(seq, locked, degrees=True)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            s = scipy.spatial.transform.Rotation.from_euler(seq, locked, degrees=True)
-            close(r.as_euler(seq, degrees=True), s.as_euler(seq, degrees=True), 1e-5)
+    r = Rotation.from_euler(seq, ARRAYS[f"{seq}_angles"], degrees=True)
+    close(r.as_matrix(), ARRAYS[f"{seq}_matrix"])
+    if len(seq) == 3:
+        close(OURS.as_euler(seq), ARRAYS[f"{seq}_euler"])
+        r = Rotation.from_euler(seq, ARRAYS[f"{seq}_locked"], degrees=True)
+        close(r.as_euler(seq, degrees=True), ARRAYS[f"{seq}_unlocked"], 1e-5)
 
 
 def test_rotations_are_differentiable_also_at_zero():
@@ -222,10 +203,9 @@ def test_rotations_are_differentiable_also_at_zero():
 
 def test_slerp():
     times = np.arange(7.0)
-    ours, theirs = Slerp.init(times, OURS), scipy.spatial.transform.Slerp(times, THEIRS)
-    at = np.linspace(0, 6, 20)
-    close(ours(at).as_matrix(), theirs(at).as_matrix())
-    close(fnets.jit(lambda s, t: s(t).as_matrix())(ours, 0.5), theirs(0.5).as_matrix(), 1e-6)
+    ours, at = Slerp.init(times, OURS), ARRAYS["slerp_at"]
+    close(ours(at).as_matrix(), ARRAYS["slerp"])
+    close(fnets.jit(lambda s, t: s(t).as_matrix())(ours, at), ARRAYS["slerp"])
     with pytest.raises(ArgumentError, match="at least two"):
         Slerp.init([0.0], OURS[0])
     with pytest.raises(ShapeError, match="one time"):
@@ -246,12 +226,12 @@ def test_wrong_rotations():
 
 
 def test_vq():
-    obs, codes = rng.standard_normal((20, 3)), rng.standard_normal((5, 3))
-    for f in (vq, fnets.jit(vq)):
-        for got, expected in zip(f(obs, codes), scipy.cluster.vq.vq(obs, codes)):
-            close(got, expected)
-    for got, expected in zip(vq(obs[:, 0], codes[:, 0]), scipy.cluster.vq.vq(obs[:, 0], codes[:, 0])):
-        close(got, expected)
+    obs, codes = ARRAYS["obs"], ARRAYS["codes"]
+    for name, args in {"vq": (obs, codes), "vq_line": (obs[:, 0], codes[:, 0])}.items():
+        for f in (vq, fnets.jit(vq)):
+            found, distances = f(*args)
+            np.testing.assert_array_equal(found, ARRAYS[f"{name}_codes"])
+            close(distances, ARRAYS[f"{name}_distances"])
     slopes = fnets.grad(lambda o: fnp.sum(vq(o, codes)[1]))(obs)
     close(np.linalg.norm(slopes, axis=1), np.ones(20))
     assert np.isfinite(fnets.grad(lambda o: fnp.sum(vq(o, codes)[1]))(codes)).all()

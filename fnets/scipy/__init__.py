@@ -1,7 +1,7 @@
 """`fnets.scipy`: the functions of SciPy that `jax.scipy` offers, on arrays and traced values, differentiable. SciPy itself is never imported.
 
-Submodules load when first used: `special`, `stats`, `linalg`, `fft`, `signal`, `ndimage`, `interpolate`, `integrate`, `optimize`, `sparse`, `spatial`, `cluster`. May import everything below
-`fnets.nn`.
+Submodules load when first used: `special`, `stats`, `linalg`, `fft`, `signal`, `ndimage`, `interpolate`, `integrate`, `optimize`, `sparse`,
+`spatial`, `cluster`. May import everything below `fnets.nn`.
 
 >>> import fnets.scipy
 >>> round(float(fnets.scipy.special.gammaln(5.0)), 6)
