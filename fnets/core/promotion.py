@@ -1,7 +1,8 @@
 """Promotion: the dtypes that NumPy's ufuncs give, and the setting `promotion`. May import checked, avals, trace, config, errors.
 
-The setting finds where an operand of another dtype makes a float result wider. Promotion is NumPy's, so an int64 array or a stray float64 turns a float32 network into a float64 one without a word. "warn" tells each place
-once, "strict" raises there; both look at operations as they run and as they are traced. What Python scalars do is never told: they are weak.
+The setting finds where an operand of another dtype makes a float result wider. Promotion is NumPy's, so an int64 array or a stray float64 turns a
+float32 network into a float64 one without a word. "warn" tells each place once, "strict" raises there; both look at operations as they run and
+as they are traced. What Python scalars do is never told: they are weak.
 """
 
 from __future__ import annotations

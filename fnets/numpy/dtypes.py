@@ -229,7 +229,7 @@ def iscomplexobj(x: Any) -> bool:
     >>> iscomplexobj(1j), iscomplexobj(np.zeros(2))
     (True, False)
     """
-    return x.dtype.kind == "c" if isinstance(x, Tracer) else bool(np.iscomplexobj(x))
+    return x.dtype.kind == "c" if isinstance(x, Tracer) else np.iscomplexobj(x)
 
 
 def isrealobj(x: Any) -> bool:

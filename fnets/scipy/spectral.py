@@ -1,4 +1,6 @@
-"""Spectra of signals in overlapping windows, and their trends: `csd`, `welch`, `stft`, `istft`, `detrend` of `fnets.scipy.signal`. May import `fnets.numpy`, primitives, core.
+"""Spectra of signals in overlapping windows, and their trends: `csd`, `welch`, `stft`, `istft`, `detrend` of `fnets.scipy.signal`.
+
+May import `fnets.numpy`, primitives, core.
 
 P. Welch, "The use of fast Fourier transform for the estimation of power spectra" (IEEE Transactions on Audio and Electroacoustics 15, 1967);
 J. Allen, "Short term spectral analysis, synthesis, and modification by discrete Fourier transform" (ibid. 25, 1977).
