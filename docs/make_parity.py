@@ -40,6 +40,7 @@ NAMESPACES = [
     *(
         "jax.scipy.interpolate",
         "jax.scipy.integrate",
+        "jax.image",
         "jax.scipy.optimize",
         "jax.scipy.sparse.linalg",
         "jax.scipy.cluster.vq",
@@ -82,7 +83,6 @@ ABSENT: dict[str, dict[str, str]] = {
         "`fnets.numpy.from_dlpack`.": "log_compiles check_tracer_leaks debug_key_reuse version dlpack",
         MACHINERY: "api_util export ffi lib monitoring experimental",
         TYPES: "float0",
-        LATER: "image",
     },
     "jax.numpy": {TYPES: "int1 uint1"},
     "jax.lax": {
@@ -95,16 +95,13 @@ ABSENT: dict[str, dict[str, str]] = {
         "Shapes of convolutions: `eval_shape` tells them.": """conv_general_permutations conv_general_shape_tuple conv_shape_tuple
             conv_transpose_shape_tuple""",
         MACHINERY: "stage",
-        LATER: "ragged_dot_general RaggedDotDimensionNumbers",
     },
     "jax.lax.linalg": {
         PRIMITIVES: r".*_p",
         ALGORITHMS: "EigImplementation EighImplementation SvdAlgorithm qdwh",
-        LATER: "schur",
     },
     "jax.random": {TYPES: "key_dtype", PRIMITIVES: "random_gamma_p"},
     "jax.nn": {LOW_BITS: "get_scaled_dot_general_config scaled_dot_general scaled_matmul"},
-    "jax.scipy.linalg": {LATER: "schur rsf2csf"},
     "jax.dtypes": {TYPES: "extended float0 prng_key"},
     "jax.errors": {
         "The base classes are `fnets.errors.FnetsError` and the built-in exceptions.": "JAXIndexError JAXTypeError JaxRuntimeError",

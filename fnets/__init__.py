@@ -77,6 +77,7 @@ _SUBMODULES = (
     "data",
     "dtypes",
     "flatten_util",
+    "image",
     "interpreters",
     "io",
     "lax",
@@ -122,6 +123,7 @@ if TYPE_CHECKING:
     from fnets import (
         data,
         dtypes,
+        image,
         interpreters,
         io,
         lax,
@@ -217,6 +219,7 @@ __all__ = [
     "grad",
     "hessian",
     "hvp",
+    "image",
     "interpreters",
     "io",
     "jacfwd",

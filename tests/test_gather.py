@@ -201,6 +201,25 @@ def test_kernels(shape, data, op, dtype):
         np.testing.assert_allclose(got, expected, rtol=1e-3 if dtype == np.float16 else 1e-5)
 
 
+@pytest.mark.parametrize("op", sorted(UFUNC))
+@pytest.mark.parametrize("width", [3, 4])
+@pytest.mark.parametrize("skewed", [False, True])
+def test_many_repetitions_are_combined_in_their_order(op: str, width: int, skewed: bool):
+    indices = rng.integers(0, 40, 3000) - 20
+    indices[:10] = 3
+    if skewed:
+        indices[rng.uniform(size=3000) < 0.9] = 7  # too many rounds: the other way
+    x, u = rng.uniform(0.9, 1.1, (50, width)), rng.uniform(0.9, 1.1, (3000, width))
+    expected = np.zeros_like(x) if op == "add" else x.copy()
+    x = expected.copy()
+    UFUNC[op].at(expected, indices, u)
+    got = scatter_p.bind(x, u, indices, axes=(0,), op=op, drop=False, unique=False)
+    if op == "mul":
+        np.testing.assert_allclose(got, expected, rtol=1e-12)
+    else:
+        np.testing.assert_array_equal(got, expected)
+
+
 def test_sums_hold_infinities_and_nans_apart():
     """Neighbours are summed as the parts of one complex number: what one holds must not leak into the other."""
     x = np.zeros((3, 200))

@@ -14,6 +14,7 @@ import pytest
 import fnets
 import fnets.numpy as fnp
 from fnets import lax
+from fnets.errors import ArgumentError, ShapeError
 from fnets.testing import check_grads
 
 rng = np.random.default_rng(31)
@@ -566,3 +567,57 @@ def test_small_types_in_arrays_and_limits():
     for limits, wrong in ((fnp.iinfo, "bfloat16"), (fnp.finfo, "int4"), (fnp.iinfo, "float32")):
         with pytest.raises(TypeError):
             limits(wrong)
+
+
+# ------------------------------------------------------------------ products of groups
+
+RAGGED = [  # axes of lhs and rhs by letters, as in einsum: g counts groups, r is the ragged axis of lhs
+    ("brk", "gbkn", "brn"),
+    ("brk", "brn", "gbkn"),
+    ("rbk", "brn", "gbkn"),
+    ("rk", "gkn", "rn"),
+    ("mrk", "gkn", "mrn"),
+    ("rk", "rn", "gkn"),
+    ("jrk", "jrn", "gkn"),
+]
+
+
+@pytest.mark.parametrize(("left", "right", "out"), RAGGED)
+@pytest.mark.parametrize("own", [False, True])
+def test_ragged_dot_general_is_the_sum_of_its_groups(left: str, right: str, out: str, own: bool):
+    lengths = {"b": 2, "r": 5, "k": 3, "n": 4, "m": 2, "g": 4, "j": 2}
+    lhs, rhs = (rng.standard_normal([lengths[c] for c in axes]) for axes in (left, right))
+    batch = [c for c in left if c in right and c in out]
+    contracted = [c for c in left if c in right and c not in out]
+    kind = contracted if "r" in contracted else [c for c in left if c not in batch + contracted]
+    before = [*batch, *kind[: kind.index("r")]]
+    sizes = np.array([1, 0, 2, 1])
+    if own and before:
+        sizes = np.stack([sizes, [2, 2, 0, 1]])
+    ends = np.cumsum(sizes, -1)[..., None]
+    mask = (np.arange(5) < ends) & (np.arange(5) >= ends - sizes[..., None])
+    letters = "".join(before) + "gr" if mask.ndim == 3 else "gr"
+    expected = np.einsum(f"{left},{right},{letters}->{out}", lhs, rhs, mask.astype(float))
+    numbers = lax.RaggedDotDimensionNumbers(
+        (
+            ([left.index(c) for c in contracted], [right.index(c) for c in contracted]),
+            ([left.index(c) for c in batch], [right.index(c) for c in batch]),
+        ),
+        [left.index("r")],
+        [right.index("g")] if "g" in right else [],
+    )
+    f = lambda sizes: lax.ragged_dot_general(lhs, rhs, sizes, numbers)  # noqa: E731
+    np.testing.assert_allclose(f(sizes), expected, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(fnets.jit(f)(sizes), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_ragged_dot_general_with_a_ragged_batch_and_wrong_calls():
+    lhs, rhs = rng.standard_normal((2, 5, 3)), rng.standard_normal((2, 3, 4))
+    dots = ([2], [1]), ([0], [0])
+    numbers = lax.RaggedDotDimensionNumbers(dots, [0], [])
+    np.testing.assert_allclose(lax.ragged_dot_general(lhs, rhs, np.array([1, 1]), numbers), lhs @ rhs)
+    for ragged, groups in (([0, 1], []), ([5], []), ([1], []), ([0], [0])):
+        with pytest.raises(ArgumentError, match="ragged_dot_general"):
+            lax.ragged_dot_general(lhs, rhs, np.array([1, 1]), lax.RaggedDotDimensionNumbers(dots, ragged, groups))
+    with pytest.raises(ShapeError, match="group_sizes"):
+        lax.ragged_dot_general(lhs, rhs, np.ones((3, 1), int), lax.RaggedDotDimensionNumbers(dots, [2], []))

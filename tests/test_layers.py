@@ -30,6 +30,7 @@ LAYERS = {
     "lax": 6,
     "random": 6,
     "flatten_util": 6,
+    "image": 6,
     "nn": 7,
     "optim": 7,
     "data": 7,

@@ -704,3 +704,21 @@ def test_reuse_check_is_per_thread():
         thread.start()
         thread.join()
     assert not errors
+
+
+def test_bfloat16_numbers_are_those_of_jax():
+    """Values of jax.random 0.10.2 for key(0), shape (3,)."""
+    bfloat16 = pytest.importorskip("ml_dtypes").bfloat16
+    expected = {
+        "uniform": [0.6484375, 0.5703125, 0.15625],
+        "normal": [0.38671875, 0.1826171875, -1.0],
+        "gumbel": [0.8359375, 0.57421875, -0.62109375],
+    }
+    for name, values in expected.items():
+        for draw in (getattr(random, name), fnets.jit(getattr(random, name), static_argnums=(1, 2))):
+            x = draw(random.key(0), (3,), bfloat16)
+            assert x.dtype == bfloat16
+            np.testing.assert_array_equal(x.astype(np.float64), values)
+    for name in ("exponential", "laplace", "cauchy", "logistic"):
+        assert getattr(random, name)(KEY, (3,), bfloat16).dtype == bfloat16
+    assert random.normal(FAST, (3,), bfloat16).dtype == bfloat16

@@ -18,7 +18,7 @@ import numpy as np
 from fnets.backends.passes import optimise
 from fnets.core.avals import python_type
 from fnets.core.ir import Atom, Eqn, Jaxpr, Literal, Var
-from fnets.primitives.elementwise import loop_dtypes
+from fnets.core.promotion import loop_dtypes
 from fnets.primitives.threads import one_blas_thread
 from fnets.source import GENERATED, LINES
 

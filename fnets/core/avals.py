@@ -7,8 +7,10 @@ NumPy's promotion as a Python scalar does (NEP 50), and at run time it *is* a Py
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import math
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -187,6 +189,18 @@ def strong_dtype(aval: Any) -> np.dtype:
         return aval.dtype
     kind = aval.dtype.kind
     return default_float() if kind == "f" else default_complex() if kind == "c" else aval.dtype
+
+
+@functools.cache
+def float_info(dtype: np.dtype) -> Any:
+    """What `np.finfo` tells, also of the floats of `ml_dtypes` (bfloat16, float8), whose package has a `finfo` of its own.
+
+    >>> float_info(np.dtype("float32")).nmant
+    23
+    """
+    if dtype.kind in "fc":
+        return np.finfo(dtype)
+    return sys.modules[dtype.type.__module__.partition(".")[0]].finfo(dtype)
 
 
 def is_float(dtype: np.dtype) -> bool:

@@ -1,7 +1,8 @@
-"""The setting `promotion`: find where an operand of another dtype makes a float result wider. May import checked, avals, trace, config, errors.
+"""Promotion: the dtypes that NumPy's ufuncs give, and the setting `promotion`. May import checked, avals, trace, config, errors.
 
-Promotion is NumPy's, so an int64 array or a stray float64 turns a float32 network into a float64 one without a word. "warn" tells each place
-once, "strict" raises there; both look at operations as they run and as they are traced. What Python scalars do is never told: they are weak.
+The setting finds where an operand of another dtype makes a float result wider. Promotion is NumPy's, so an int64 array or a stray float64 turns a
+float32 network into a float64 one without a word. "warn" tells each place once, "strict" raises there; both look at operations as they run and
+as they are traced. What Python scalars do is never told: they are weak.
 """
 
 from __future__ import annotations
@@ -18,6 +19,27 @@ from fnets.core.checked import refresh, while_set
 from fnets.core.primitive import Primitive
 from fnets.core.trace import typeof
 from fnets.errors import DTypeError, PromotionWarning, warn_user
+
+
+def loop_dtypes(ufunc: np.ufunc, kinds: Sequence[Any]) -> tuple[np.dtype, ...]:
+    """The dtypes of operands and results of the loop that a ufunc picks, Python types standing for weak operands (a bool is never weak)."""
+    known = [np.dtype(bool) if k is bool else k for k in kinds]
+    return ufunc.resolve_dtypes((*known, *[None] * ufunc.nout))
+
+
+@functools.cache
+def resolve_dtype(ufunc: np.ufunc, *kinds: Any) -> np.dtype:
+    """The dtype that a ufunc gives for operand dtypes, Python types standing for weak operands.
+
+    An operation of more operands than the ufunc has promotes them one after the other, weak ones last: they adapt to all arrays.
+
+    >>> resolve_dtype(np.arctan2, float, float, np.dtype("float32"))
+    dtype('float32')
+    """
+    if len(kinds) <= ufunc.nin:
+        return loop_dtypes(ufunc, kinds)[len(kinds)]
+    strong_first = sorted(kinds, key=lambda k: isinstance(k, type))
+    return functools.reduce(lambda a, b: resolve_dtype(ufunc, a, b), strong_first)
 
 
 def _precision(dtype: np.dtype) -> int:

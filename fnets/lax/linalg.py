@@ -1,6 +1,6 @@
 """`fnets.lax.linalg`: decompositions and solvers under the names and arguments of `jax.lax.linalg`. May import `fnets.numpy`, primitives, core.
 
-Derivatives exist in both modes but for `hessenberg` and `tridiagonal`. What fails (a singular or indefinite matrix) raises `LinAlgError`.
+Derivatives exist in both modes but for `hessenberg`, `tridiagonal` and `schur`. What fails (a singular or indefinite matrix) raises `LinAlgError`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from fnets.primitives.solvers import mH, mT, triangular_solve_p, tridiagonal_sol
 
 __all__ = [
     "LinAlgError", "cholesky", "cholesky_p", "cholesky_update", "eig", "eig_p", "eigh", "eigh_p", "hessenberg", "householder_product", "lu",
-    "lu_p", "lu_pivots_to_permutation", "ormqr", "qr", "qr_p", "svd", "svd_p", "symmetric_product", "triangular_solve",
+    "lu_p", "lu_pivots_to_permutation", "ormqr", "qr", "qr_p", "schur", "svd", "svd_p", "symmetric_product", "triangular_solve",
     "triangular_solve_p", "tridiagonal", "tridiagonal_solve", "tridiagonal_solve_p",
 ]  # fmt: skip
 
@@ -223,6 +223,24 @@ def qr(x: Any, *, pivoting: bool = False, full_matrices: bool = True, use_magma:
     if pivoting:
         return forms.pivoted_qr(x, full_matrices)
     return tuple(qr_p.bind(x, full_matrices=bool(full_matrices)))
+
+
+def schur(
+    x: Any, *, compute_schur_vectors: bool = True, sort_eig_vals: bool = False, select_callable: Any = None
+) -> Any:
+    """The Schur forms x = q u q*; see `fnets.primitives.matrix_forms.schur`. No derivative.
+
+    Args:
+      x: array (..., n, n).
+      compute_schur_vectors: return (u, q); otherwise u.
+      sort_eig_vals, select_callable: accepted and ignored, as in JAX: eigenvalues are in the order in which they come.
+
+    >>> schur(np.eye(2), compute_schur_vectors=False)
+    array([[1., 0.],
+           [0., 1.]])
+    """
+    u, q = forms.schur(to_inexact(x))
+    return (u, q) if compute_schur_vectors else u
 
 
 def svd(

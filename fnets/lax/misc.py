@@ -13,12 +13,12 @@ from fnets.core.trace import dtype_of, shape_of
 from fnets.errors import ArgumentError, DTypeError, ShapeError
 from fnets.lax.structure import Precision
 from fnets.primitives import elementwise as e
-from fnets.primitives.base import arr, convert, reduce_sum, reshape, zeros_of
+from fnets.primitives.base import arr, broadcast_to, convert, reduce_sum, reshape, transpose, zeros_of
 from fnets.primitives.cumulative import cumsum
-from fnets.primitives.linear_algebra import matmul
+from fnets.primitives.linear_algebra import dot_general, matmul
 from fnets.primitives.random_samplers import philox_bits_p
 from fnets.primitives.random_samplers import random_gamma_grad as gamma_slope
-from fnets.primitives.shape import bitcast_convert_type, concatenate, slice_in_dim
+from fnets.primitives.shape import bitcast_convert_type, concatenate, moveaxis, slice_in_dim
 from fnets.source import named_call
 
 PrecisionLike: TypeAlias = None | str | Precision | tuple[str, str] | tuple[Precision, Precision]
@@ -144,6 +144,106 @@ def ragged_dot(
     inside = e.logical_and(e.lt(rows, reshape(ends, (g, 1))), e.ge(rows, reshape(e.sub(ends, sizes), (g, 1))))
     masked = e.select(reshape(inside, (g, m, 1)), lhs, e.fill_like(lhs, 0))
     return reduce_sum(matmul(masked, rhs), (0,))
+
+
+class RaggedDotDimensionNumbers(NamedTuple):
+    """Which axes `ragged_dot_general` contracts, shares and splits into groups.
+
+    dot_dimension_numbers: as for `dot_general`; lhs_ragged_dimensions: the one axis of lhs that is split into groups; rhs_group_dimensions: the axis
+    of rhs that counts them, if its operand has one.
+
+    >>> RaggedDotDimensionNumbers((((1,), (1,)), ((), ())), (0,), (0,)).rhs_group_dimensions
+    (0,)
+    """
+
+    dot_dimension_numbers: DotDimensionNumbers
+    lhs_ragged_dimensions: Sequence[int]
+    rhs_group_dimensions: Sequence[int]
+
+
+def ragged_dot_general(
+    lhs: Any,
+    rhs: Any,
+    group_sizes: Any,
+    ragged_dot_dimension_numbers: RaggedDotDimensionNumbers,
+    precision: Any = None,
+    preferred_element_type: Any = None,
+    group_offset: Any = None,
+    out_sharding: Any = None,
+) -> Any:
+    """`dot_general` where an axis of lhs is split into consecutive groups.
+
+    Args:
+      lhs, rhs: arrays.
+      group_sizes: integers (g,), or (..., g) with the axes of lhs that come before the ragged one (batch axes, and others of its kind).
+      ragged_dot_dimension_numbers: a `RaggedDotDimensionNumbers`.
+      precision: accepted; products have the operands' precision.
+      preferred_element_type: the dtype of the result.
+      group_offset: must be None.
+      out_sharding: accepted and ignored.
+
+    Returns:
+      If the ragged axis is a free one of lhs: the result of `dot_general`, each group being multiplied with its own entry of the group axis of
+      rhs. If it is contracted: a result for each group, along a new first axis. If it is a batch axis: that of `dot_general`. What is behind
+      the last group counts as zero.
+
+    Raises:
+      ArgumentError, ShapeError: axes that do not fit.
+
+    >>> numbers = RaggedDotDimensionNumbers((((0,), (0,)), ((), ())), (0,), ())
+    >>> ragged_dot_general(np.ones((3, 1)), np.ones((3, 1)), np.array([1, 2]), numbers)
+    array([[[1.]],
+    <BLANKLINE>
+           [[2.]]])
+    """
+    if group_offset is not None:
+        raise ArgumentError("[ragged_dot_general] expected group_offset=None, got one: there is one device. Slice rhs.")
+    lhs, rhs, sizes = arr(lhs), arr(rhs), arr(group_sizes)
+    (lc, rc), (lb, rb) = [tuple(map(tuple, pair)) for pair in ragged_dot_dimension_numbers.dot_dimension_numbers]
+    ragged, groups = map(tuple, ragged_dot_dimension_numbers[1:])
+    n = shape_of(lhs)
+    if len(ragged) != 1 or not 0 <= ragged[0] < len(n):
+        raise ArgumentError(f"[ragged_dot_general] expected one ragged axis of lhs, whose shape is {n}, got {ragged}.")
+    axis = ragged[0]
+    free = axis not in lc + lb
+    if len(groups) != free:
+        raise ArgumentError(
+            f"[ragged_dot_general] expected {'one group axis' if free else 'no group axis'} of rhs, as the ragged axis is "
+            f"{'free' if free else 'contracted or a batch axis'}, got {groups}."
+        )
+    if axis in lb:
+        return dot_general(lhs, rhs, ((lc, rc), (lb, rb)), precision, preferred_element_type)
+    kind = lc if axis in lc else tuple([i for i in range(len(n)) if i not in lc + lb])
+    before = (*lb, *kind[: kind.index(axis)])
+    mask = _groups(sizes, n, axis, before)
+    masked = e.select(mask, lhs, e.fill_like(lhs, 0))
+    lc, lb = tuple([i + 1 for i in lc]), tuple([i + 1 for i in lb])
+    if free:
+        return dot_general(masked, rhs, (((*lc, 0), (*rc, groups[0])), (lb, rb)), precision, preferred_element_type)
+    out = dot_general(masked, rhs, ((lc, rc), (lb, rb)), precision, preferred_element_type)
+    return moveaxis(out, len(lb), 0)
+
+
+def _groups(sizes: Any, shape: tuple[int, ...], axis: int, before: tuple[int, ...]) -> Any:
+    """(g, *shape) or broadcasting to it: whether an element is in a group along the axis; group sizes belong to the axes `before` it."""
+    if dtype_of(sizes).kind not in "iu":
+        raise DTypeError(f"[ragged_dot_general] expected integer group_sizes, got {dtype_of(sizes).name}.")
+    own = shape_of(sizes)
+    count = own[-1] if own else 0
+    if not own or (len(own) > 1 and own[:-1] != tuple([shape[i] for i in before])):
+        raise ShapeError(
+            f"[ragged_dot_general] expected group_sizes of shape (g,) or {(*[shape[i] for i in before], 'g')}, got {own}."
+        )
+    ends = cumsum(convert(sizes, np.int64), len(own) - 1)
+    starts = e.sub(ends, convert(sizes, np.int64))
+    if len(own) > 1:
+        order = sorted(range(len(before)), key=lambda i: before[i])
+        ends, starts = [transpose(v, (len(order), *order)) for v in (ends, starts)]
+    kept = [shape[i] if i in before and len(own) > 1 else 1 for i in range(len(shape))]
+    ends, starts = [reshape(v, (count, *kept)) for v in (ends, starts)]
+    places = np.arange(shape[axis]).reshape([-1 if i == axis else 1 for i in range(len(shape))])
+    inside = e.logical_and(e.le(starts, places), e.lt(places, ends))
+    return broadcast_to(inside, (count, *shape))
 
 
 def _by_slices(lhs: Any, rhs: Any, ends: np.ndarray) -> Any:

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from fnets.config import default_complex, default_float
-from fnets.core.avals import as_np_dtype, is_float
-from fnets.core.trace import Tracer, dtype_of, shape_of
+from fnets.core.avals import as_np_dtype, float_info, is_float
+from fnets.core.trace import Tracer, shape_of
 from fnets.errors import DTypeError
 from fnets.numpy.arguments import as_dtype, item_type, to_array
 
@@ -195,11 +195,9 @@ def finfo(dtype: Any) -> Any:
     1.1920928955078125e-07
     """
     dtype = as_np_dtype(dtype.dtype if isinstance(dtype, (np.ndarray, Tracer)) else dtype)
-    if dtype.kind == "V" and is_float(dtype):
-        return importlib.import_module("ml_dtypes").finfo(dtype)
-    if dtype.kind not in "fc":
+    if not is_float(dtype):
         raise DTypeError(f"[finfo] expected a float dtype, got {dtype.name}. Use iinfo for integers.")
-    return np.finfo(dtype)
+    return float_info(dtype)
 
 
 def iinfo(dtype: Any) -> Any:
@@ -233,7 +231,7 @@ def iscomplexobj(x: Any) -> bool:
     >>> iscomplexobj(1j), iscomplexobj(np.zeros(2))
     (True, False)
     """
-    return x is not None and dtype_of(x if isinstance(x, (np.ndarray, Tracer)) else to_array(x)).kind == "c"
+    return x.dtype.kind == "c" if isinstance(x, Tracer) else np.iscomplexobj(x)
 
 
 def isrealobj(x: Any) -> bool:

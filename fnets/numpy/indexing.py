@@ -441,7 +441,8 @@ def take(
       a: array.
       indices: integer array of any shape.
       axis: the axis; None takes from the flattened array.
-      mode: for indices out of range: None raises, "clip" moves them to the ends (negative ones to 0), "wrap" counts round, "fill" gives fill_value.
+      mode: for indices out of range: None raises (with a fill_value it is "fill"), "clip" moves them to the ends (negative ones to 0), "wrap" counts
+        round, "fill" gives fill_value.
       unique_indices: promise that no index occurs twice.
       fill_value: by default NaN, or the lowest integer.
 
@@ -459,6 +460,8 @@ def take(
     if axis is None:
         x, axis = flat(x), 0
     axis = as_axis(axis, len(shape_of(x)), "take")
+    if mode is None and fill_value is not None:
+        mode = "fill"
     clip = as_mode(mode, "take") == "clip"
     return index_gather(
         x,
@@ -516,6 +519,8 @@ def take_along_axis(
            [4]])
     """
     x, indices, axis = _along("take_along_axis", arr, indices, axis)
+    if mode is None and fill_value is not None:
+        mode = "fill"
     if mode is None and wrap_negative_indices is not False:
         return take_along(x, indices, axis)
     arrays, _ = along_axis_indices(shape_of(x), indices, axis)

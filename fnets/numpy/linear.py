@@ -174,14 +174,19 @@ def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axi
         raise ShapeError(
             f"[cross] expected vectors of length 2 or 3, got lengths {lengths[0]} and {lengths[1]}. Choose the axes with axis=."
         )
-    a, b = m.broadcast_arrays(*[_pad_last(x, 3) if max(lengths) == 3 else x for x in (a, b)])
-    x, y = ([squeeze(part, -1) for part in m.split(v, shape_of(v)[-1], -1)] for v in (a, b))
-    last = e.sub(e.mul(x[0], y[1]), e.mul(x[1], y[0]))
+
+    def part(x: Any, i: Any) -> Any:
+        return index_gather(x, (i,), (len(shape_of(x)) - 1,), unique=True)
+
     if max(lengths) == 2:
-        return last
-    first = e.sub(e.mul(x[1], y[2]), e.mul(x[2], y[1]))
-    second = e.sub(e.mul(x[2], y[0]), e.mul(x[0], y[2]))
-    return m.stack([first, second, last], axisc)
+        (x, y), (u, v) = [[part(w, np.int64(i)) for i in range(2)] for w in (a, b)]
+        return e.sub(e.mul(x, v), e.mul(y, u))
+    a, b = _pad_last(a, 3), _pad_last(b, 3)
+    out = e.sub(e.mul(part(a, _AHEAD), part(b, _BEHIND)), e.mul(part(a, _BEHIND), part(b, _AHEAD)))
+    return moveaxis(out, -1, axisc)
+
+
+_AHEAD, _BEHIND = np.array([1, 2, 0]), np.array([2, 0, 1])
 
 
 def _pad_last(x: Any, n: int) -> Any:

@@ -5,12 +5,13 @@ All broadcast and promote as NumPy does: integers become float64. A function of 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from fnets.core.trace import dtype_of, is_weak
-from fnets.numpy.arguments import elementwise, known, operand, to_array, weak_inexact
+from fnets.numpy.arguments import elementwise, known, operand, promoted, to_array, weak_inexact
 from fnets.primitives import elementwise as e
 from fnets.primitives.base import convert
 
@@ -87,7 +88,32 @@ def log1p(x: Any, /) -> Any:
     """
 
 
-@elementwise(e.logaddexp)
+def _log_of_sum(real: Callable, base: float) -> Callable:
+    """The logarithm of the sum of two powers of a base; of complex numbers (which NumPy's lacks) the imaginary part is the principal one."""
+    scale = float(np.log(base))
+
+    def scaled(z: Any, factor: float) -> Any:
+        return e.complex_(e.mul(e.real(z), factor), e.mul(e.imag(z), factor))  # inf times a complex factor is nan
+
+    def of_two(x: Any, y: Any) -> Any:
+        if "c" not in (dtype_of(x).kind, dtype_of(y).kind):
+            return real(x, y)
+        x, y = promoted(x, y)
+        x, y = scaled(x, scale), scaled(y, scale)
+        first = e.ge(e.real(x), e.real(y))
+        high, low = e.select(first, x, y), e.select(first, y, x)
+        gap = e.sub(low, high)
+        none = e.eq(e.real(low), -np.inf)
+        total = e.add(high, e.log1p(e.exp(e.select(none, e.fill_like(gap, 0), gap))))
+        total = e.select(none, high, total)
+        turns = e.rint(e.div(e.imag(total), 2 * np.pi))
+        angle = e.sub(e.imag(total), e.mul(turns, 2 * np.pi))
+        return scaled(e.complex_(e.real(total), angle), 1 / scale)
+
+    return of_two
+
+
+@elementwise(_log_of_sum(e.logaddexp, np.e))
 def logaddexp(x1: Any, x2: Any, /) -> Any:
     """`log(exp(x1) + exp(x2))` without overflow.
 
@@ -96,7 +122,7 @@ def logaddexp(x1: Any, x2: Any, /) -> Any:
     """
 
 
-@elementwise(e.logaddexp2)
+@elementwise(_log_of_sum(e.logaddexp2, 2.0))
 def logaddexp2(x1: Any, x2: Any, /) -> Any:
     """`log2(2**x1 + 2**x2)` without overflow.
 
@@ -228,7 +254,12 @@ def arctanh(x: Any, /) -> Any:
 asin, acos, atan, atan2, asinh, acosh, atanh = arcsin, arccos, arctan, arctan2, arcsinh, arccosh, arctanh
 
 
-@elementwise(lambda x: e.mul(x, np.pi / 180))
+def _times(factor: float) -> Callable:
+    """Multiplication by a constant, which is weak also beside bfloat16."""
+    return lambda x: e.mul(x, dtype_of(x).type(factor) if dtype_of(x).kind == "V" else factor)
+
+
+@elementwise(_times(np.pi / 180))
 def deg2rad(x: Any, /) -> Any:
     """Degrees to radians.
 
@@ -237,7 +268,7 @@ def deg2rad(x: Any, /) -> Any:
     """
 
 
-@elementwise(lambda x: e.mul(x, 180 / np.pi))
+@elementwise(_times(180 / np.pi))
 def rad2deg(x: Any, /) -> Any:
     """Radians to degrees.
 

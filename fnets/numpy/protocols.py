@@ -247,7 +247,7 @@ def _attach_ufunc_methods() -> None:
         function.nin, function.nout, function.nargs, function.identity = (
             ufunc.nin,
             ufunc.nout,
-            ufunc.nargs,
+            ufunc.nin,  # without `out`, which is refused
             ufunc.identity,
         )
     for ufunc, methods in _METHODS.items():

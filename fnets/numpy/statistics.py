@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from fnets.core.avals import is_float
 from fnets.core.trace import dtype_of, is_weak, shape_of
 from fnets.errors import ArgumentError, DTypeError, ShapeError
 from fnets.numpy import creation, linear, sorting
@@ -550,7 +551,7 @@ def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -
     array([[ 1., -1.],
            [-1.,  1.]])
     """
-    if dtype is not None and as_dtype(dtype).kind not in "fc":
+    if dtype is not None and not is_float(as_dtype(dtype)):
         raise DTypeError(f"[corrcoef] expected a float or complex dtype, got {as_dtype(dtype).name}.")
     c = cov(x, y, rowvar, dtype=dtype)
     if not shape_of(c):

@@ -169,6 +169,15 @@ def _item(self: Any, *index: Any) -> Any:
     return np.asarray(value).item(*index)
 
 
+def _byteswap(self: Any) -> Any:
+    """The elements with their bytes in the other order."""
+    if self.dtype.kind == "c":
+        return e.complex_(_byteswap(e.real(self)), _byteswap(e.imag(self)))
+    if self.dtype.itemsize == 1:
+        return self
+    return bitcast_convert_type(reordering.flip(bitcast_convert_type(self, np.uint8), -1), self.dtype)
+
+
 def _view(self: Any, dtype: Any = None, type: Any = None) -> Any:
     if dtype is None:
         return self
@@ -269,6 +278,7 @@ _METHODS: dict[str, Callable] = {
     "trace": linear.trace,
     "transpose": _transpose,
     "var": reductions.var,
+    "byteswap": _byteswap,
     "view": _view,
     "__array_namespace__": _namespace,
     "__contains__": _contains,

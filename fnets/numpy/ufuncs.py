@@ -158,7 +158,7 @@ class ufunc(BinaryMethods):
         self.__name__ = name or getattr(func, "__name__", "ufunc")
         self.__doc__ = func.__doc__
         super().__init__(vectorize(func), self.__name__, identity)
-        self._func, self.nin, self.nout, self.nargs = func, nin, nout, nin + nout
+        self._func, self.nin, self.nout, self.nargs = func, nin, nout, nin  # without `out`, which is refused
 
     def __call__(self, *args: Any) -> Any:
         if len(args) != self.nin:

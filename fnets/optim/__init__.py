@@ -11,7 +11,7 @@ A map: `base` the types; `optimizers` the ready-made ones; `transforms` what the
 array([2.7, 3.6], dtype=float32)
 """
 
-from fnets.optim import losses, projections, schedules, second_order, transforms, tree, tree_utils
+from fnets.optim import losses, microbatching, projections, schedules, second_order, transforms, tree, tree_utils
 from fnets.optim.base import (
     EmptyState,
     GradientTransformation,
@@ -80,6 +80,7 @@ from fnets.optim.losses import (
     squared_error,
     triplet_margin_loss,
 )
+from fnets.optim.microbatching import microbatch
 from fnets.optim.numerics import safe_increment, safe_int32_increment, safe_norm, safe_root_mean_squares
 from fnets.optim.optimizers import (
     adabelief,
@@ -381,6 +382,8 @@ __all__ = [
     "masked",
     "matrix_inverse_pth_root",
     "measure_with_ema",
+    "microbatch",
+    "microbatching",
     "monitor",
     "mse",
     "multi_normal",

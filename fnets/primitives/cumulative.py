@@ -15,10 +15,11 @@ import numpy as np
 
 from fnets.core.avals import ShapedArray, is_float
 from fnets.core.primitive import Primitive
+from fnets.core.promotion import resolve_dtype
 from fnets.core.trace import dtype_of, shape_of
 from fnets.errors import ShapeError
 from fnets.primitives.base import arr, as_axis, convert, linear, move_dim, sum_dtype
-from fnets.primitives.elementwise import add, eq, exp, fill_like, logical_and, maximum, mul, resolve_dtype, sub
+from fnets.primitives.elementwise import add, eq, exp, fill_like, logical_and, maximum, mul, sub
 from fnets.primitives.shape import pad
 
 # ------------------------------------------------------------------ helpers

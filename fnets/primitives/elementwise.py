@@ -15,7 +15,8 @@ import numpy as np
 
 from fnets.core.avals import ShapedArray, is_float, python_type
 from fnets.core.primitive import BinaryPrimitive, Primitive, UnaryPrimitive
-from fnets.core.trace import dtype_of, shape_of, typeof
+from fnets.core.promotion import resolve_dtype
+from fnets.core.trace import dtype_of, is_weak, shape_of, typeof
 from fnets.errors import DTypeError, ShapeError
 from fnets.primitives import special
 from fnets.primitives.base import (
@@ -54,18 +55,6 @@ def broadcast_shapes(op: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
                     )
                 out[i] = n
     return tuple(out)
-
-
-def loop_dtypes(ufunc: np.ufunc, kinds: Sequence[Any]) -> tuple[np.dtype, ...]:
-    """The dtypes of operands and results of the loop that a ufunc picks, Python types standing for weak operands (a bool is never weak)."""
-    known = [np.dtype(bool) if k is bool else k for k in kinds]
-    return ufunc.resolve_dtypes((*known, *[None] * ufunc.nout))
-
-
-@functools.cache
-def resolve_dtype(ufunc: np.ufunc, *kinds: Any) -> np.dtype:
-    """The dtype that a ufunc gives for operand dtypes, Python types standing for weak operands."""
-    return loop_dtypes(ufunc, kinds)[len(kinds)]
 
 
 def elementwise_abstract(prim: Primitive, like: np.ufunc, result: Any = None) -> Callable:
@@ -320,15 +309,25 @@ log1p_p = unary("log1p", np.log1p, lambda y, x: reciprocal(add(x, 1)))
 sqrt_p = unary("sqrt", np.sqrt, lambda y, x: div(0.5, y))
 rsqrt_p = unary("rsqrt", special.rsqrt, lambda y, x: mul(div(y, x), -0.5), like=np.sqrt)
 cbrt_p = unary("cbrt", np.cbrt, lambda y, x: div(1 / 3, mul(y, y)))
-exp, exp2, expm1, log, log2, log10, log1p = (
-    exp_p.bind,
-    exp2_p.bind,
-    expm1_p.bind,
-    log_p.bind,
-    log2_p.bind,
-    log10_p.bind,
-    log1p_p.bind,
-)
+exp, exp2, expm1, log, log2, log10 = exp_p.bind, exp2_p.bind, expm1_p.bind, log_p.bind, log2_p.bind, log10_p.bind
+
+
+def log1p(x: Any) -> Any:
+    """log(1 + x), accurate for small x; for complex x, where NumPy's is not, from its parts: |1 + x|^2 is 1 + x' (2 + x') + x''^2.
+
+    >>> log1p(np.complex64(1e-5 + 1e-5j)).real
+    np.float32(1e-05)
+    """
+    if getattr(x, "dtype", _REAL).kind != "c" or is_weak(x):
+        return log1p_p.bind(x)
+    a, b = real(x), imag(x)
+    far = gt(maximum(abs(a), abs(b)), 1000)  # nothing is lost there, and squares may overflow
+    a, b = select(far, fill_like(a, 0), a), select(far, fill_like(b, 0), b)
+    near = complex_(mul(log1p_p.bind(add(mul(a, add(a, 2)), square(b))), 0.5), atan2(b, add(a, 1)))
+    return select(far, log(add(x, 1)), near)
+
+
+_REAL = np.dtype(float)
 sqrt, rsqrt, cbrt = sqrt_p.bind, rsqrt_p.bind, cbrt_p.bind
 
 

@@ -241,8 +241,6 @@ def sylvester(a: np.ndarray, b: np.ndarray, q: np.ndarray) -> np.ndarray:
 def sqrtm(a: np.ndarray) -> np.ndarray:
     """The principal square root, complex: that of the Schur form, column by column (Bjorck and Hammarling 1983).
 
-    The Schur vectors come from the eigenvectors: these are Schur vectors times a triangle.
-
     >>> sqrtm(np.diag([4.0, 9.0])).real
     array([[2., 0.],
            [0., 3.]])
@@ -250,14 +248,14 @@ def sqrtm(a: np.ndarray) -> np.ndarray:
     dtype = np.result_type(a, np.complex64)
     if not a.size:
         return a.astype(dtype)
-    values, vectors = np.linalg.eig(a)
-    q, _ = np.linalg.qr(vectors.astype(dtype))
-    t = np.triu(q.conj().swapaxes(-1, -2) @ a @ q)
+    t, q = schur(a.astype(dtype))
     n = t.shape[-1]
     root = np.zeros_like(t)
-    root[..., range(n), range(n)] = np.sqrt(
-        values.astype(dtype)
-    )  # no rounding error decides the sign of a negative one's root
+    values = t[..., range(n), range(n)]
+    if a.dtype.kind == "f":  # no rounding error decides the sign of a negative one's root
+        nearly = np.abs(values.imag) <= 100 * np.finfo(dtype).eps * np.linalg.norm(a, axis=(-2, -1))[..., None]
+        values = np.where(nearly, values.real, values)
+    root[..., range(n), range(n)] = np.sqrt(values)
     for j in range(n):
         for i in reversed(range(j)):
             inner = np.matmul(root[..., i, None, i + 1 : j], root[..., i + 1 : j, j, None])[..., 0, 0]
@@ -265,6 +263,78 @@ def sqrtm(a: np.ndarray) -> np.ndarray:
             with np.errstate(divide="ignore", invalid="ignore"):
                 root[..., i, j] = np.where((top == 0) & (bottom == 0), 0, top / bottom)
     return q @ root @ q.conj().swapaxes(-1, -2)
+
+
+# ------------------------------------------------------------------ the Schur form
+
+
+def schur(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """t and unitary z with a = z t z*: t a triangle, or for real matrices one with 2 by 2 blocks of complex pairs (LAPACK's gees).
+
+    Orthonormalised eigenvectors are Schur vectors, as far as they are independent: those that are not (of a matrix that has no basis of
+    eigenvectors) are found again in what the others leave.
+
+    >>> schur(np.array([[1.0, 0.0], [2.0, 1.0]]))[0]
+    array([[1., 2.],
+           [0., 1.]])
+    """
+    n = a.shape[-1]
+    flat = a.reshape(math.prod(a.shape[:-2]), n, n)
+    t, z = np.array(flat), np.empty_like(flat)
+    for i in range(len(flat)):
+        z[i] = _schur_vectors(t[i])
+    return t.reshape(a.shape), z.reshape(a.shape)
+
+
+def _schur_vectors(t: np.ndarray) -> np.ndarray:
+    """z of one matrix, which becomes its Schur form."""
+    n, real = t.shape[0], t.dtype.kind == "f"
+    z = np.eye(n, dtype=t.dtype)
+    if not np.isfinite(t).all():
+        t[...], z[...] = np.nan, np.nan
+        return z
+    start, tolerance = 0, 100 * np.finfo(t.dtype).eps * np.linalg.norm(t)
+    while start < n:
+        values, vectors = np.linalg.eig(t[start:, start:])
+        pairs = values.imag > 0 if real else np.zeros(len(values), bool)
+        if real:  # a pair spans the plane of the two parts of its vector
+            second = np.flatnonzero(pairs) + 1
+            parts = np.array(vectors.real)
+            parts[:, second] = vectors.imag[:, second - 1]
+            vectors = parts
+        q = np.linalg.qr(vectors)[0].astype(t.dtype)
+        t[start:] = q.conj().T @ t[start:]
+        t[:, start:] = t[:, start:] @ q
+        z[:, start:] = z[:, start:] @ q
+        size = _deflated(t[start:, start:], pairs, tolerance)
+        for i in np.flatnonzero(pairs[:size]) + start:
+            turn = _equal_diagonal(t[i : i + 2, i : i + 2])
+            t[i : i + 2] = turn.T @ t[i : i + 2]
+            t[:, i : i + 2] = t[:, i : i + 2] @ turn
+            z[:, i : i + 2] = z[:, i : i + 2] @ turn
+            t[i + 1, i + 1] = t[i, i]
+        start += size
+    return z
+
+
+def _equal_diagonal(block: np.ndarray) -> np.ndarray:
+    """The rotation that makes the diagonal of a 2 by 2 block equal, which shows its eigenvalues."""
+    angle = 0.5 * np.arctan2(block[1, 1] - block[0, 0], block[0, 1] + block[1, 0])
+    c, s = np.cos(angle), np.sin(angle)
+    return np.array([[c, -s], [s, c]], block.dtype)
+
+
+def _deflated(t: np.ndarray, pairs: np.ndarray, tolerance: float) -> int:
+    """How many leading columns of t have the Schur form up to rounding (one block at least); what is below them becomes zero."""
+    n = t.shape[0]
+    k = 0
+    while k < n:
+        size = 2 if pairs[k] else 1
+        if k and np.linalg.norm(t[k + size :, k : k + size]) > tolerance:
+            break
+        t[k + size :, k : k + size] = 0
+        k += size
+    return k
 
 
 # ------------------------------------------------------------------ the adjugate

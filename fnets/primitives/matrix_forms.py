@@ -1,4 +1,4 @@
-"""Forms that matrices are reduced to: Hessenberg and tridiagonal, by reflectors; pivoting. May import solvers, shape, core and below.
+"""Forms that matrices are reduced to: Hessenberg and tridiagonal, by reflectors; the Schur form; pivoting. May import solvers, shape, core and below.
 
 The reductions themselves carry no derivative (those of eigenvalues and the like do, and are had without them); products of reflectors do.
 """
@@ -46,7 +46,7 @@ hessenberg_p = declare(
 
 def _no_derivative(*args: Any, **params: Any) -> Any:
     raise ArgumentError(
-        "[hessenberg] expected no derivative of a Hessenberg or tridiagonal reduction, got one asked for. Use eigh, eig or qr, or stop_gradient."
+        "[hessenberg] expected no derivative of a Hessenberg, tridiagonal or Schur form, got one asked for. Use eigh, eig or qr, or stop_gradient."
     )
 
 
@@ -91,6 +91,41 @@ def tridiagonal(a: Any, *, lower: bool = True) -> tuple[Any, Any, Any, Any]:
     off = real_part(diagonal(out, -1, -2, -1)) if n > 1 else real_part(taus)
     # the other triangle is as it came
     return add(tril(out), triu(a, 1)), real_part(diagonal(out, 0, -2, -1)), off, taus
+
+
+# ------------------------------------------------------------------ the Schur form
+
+
+def _schur_abstract(a: ShapedArray) -> list:
+    check_matrix("schur", a, square=True)
+    return [ShapedArray(a.shape, a.dtype), ShapedArray(a.shape, a.dtype)]
+
+
+def _schur_call(a: Any) -> Any:
+    if a.shape[-1] != a.shape[-2]:
+        raise np.linalg.LinAlgError  # the abstract rule says what is wrong
+    return kernels.schur(a)
+
+
+schur_p = declare("schur", _schur_call, _schur_abstract, "finite values. Check the matrix.", multi=True)
+schur_p.jvp = schur_p.vjp = _no_derivative
+
+
+def schur(a: Any) -> tuple[Any, Any]:
+    """The Schur forms a = z t z*, z unitary.
+
+    Args:
+      a: array (..., n, n).
+
+    Returns:
+      (t, z), of the dtype of a: t is a triangle, or for real matrices one with 2 by 2 blocks, of equal diagonal elements, for complex pairs of
+      eigenvalues. Their order is as they come. Of a matrix that is not finite all is nan. No derivative.
+
+    >>> schur(np.eye(2))[0]
+    array([[1., 0.],
+           [0., 1.]])
+    """
+    return tuple(schur_p.bind(arr(a)))
 
 
 # ------------------------------------------------------------------ products of reflectors

@@ -1,6 +1,6 @@
 """Kernels of the samplers on plain NumPy arrays, the `impl`s of their primitives. May import threefry, special, threads.
 
-A key is uint32 of shape `(..., 2)` for Threefry, whose numbers are those of `jax.random`, or `(..., 4)` for NumPy's Philox, which is faster.
+A key is uint32 of shape `(..., 2)` for Threefry, whose numbers are those of `jax.random`, or `(..., 4)` for NumPy's generators, which are faster.
 Leading dimensions are a batch of keys and come first in every result, so each kernel is its own vmap. Where a loop rejects, Threefry's
 counters let it hash the positions that are still wanted alone, and the numbers stay those of a loop over whole arrays.
 """
@@ -14,24 +14,31 @@ from typing import Any
 
 import numpy as np
 
+from fnets.core.avals import float_info
 from fnets.primitives import special, threefry
 from fnets.primitives.threads import run_blocks
 
 _SINGLE = np.dtype("float32")
 _BLOCK = 1 << 15
 _FEW = 64  # up to here the number of calls counts, not that of operations
-_CHUNK = 1 << 17  # of one Philox stream; never changes with the number of threads, for the numbers depend on it
+_CHUNK = (
+    1 << 16
+)  # of one stream of normal numbers; never changes with the number of threads, for the numbers depend on it
 
 
-# ------------------------------------------------------------------ Philox: NumPy's own generators
+# ------------------------------------------------------------------ NumPy's own generators
 
 _START = np.zeros(4, np.uint64)
 
 
-def _philox(key: np.ndarray, chunk: int = 0) -> np.random.Generator:
-    """The generator of one key of four words, at the start of a chunk of its stream."""
-    counter = np.array((0, 0, chunk, 0), np.uint64) if chunk else _START
-    return np.random.Generator(np.random.Philox(key=np.ascontiguousarray(key).view(np.uint64), counter=counter))
+def _philox(key: np.ndarray) -> np.random.Generator:
+    """The generator of one key of four words, at the start of its stream."""
+    return np.random.Generator(np.random.Philox(key=np.ascontiguousarray(key).view(np.uint64), counter=_START))
+
+
+def _chunk_stream(key: np.ndarray, chunk: int) -> np.random.Generator:
+    """A generator for one chunk of a key's normal numbers: SFC64, NumPy's fastest, which Philox's own bits would hold up."""
+    return np.random.Generator(np.random.SFC64(np.append(key, np.uint32(chunk))))
 
 
 def _rows(x: np.ndarray, key: np.ndarray) -> np.ndarray:
@@ -49,14 +56,14 @@ def _draw_philox(key: np.ndarray, shape: tuple[int, ...], dtype: Any, draw: Call
     return out
 
 
-def _philox_normal(key: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    out = np.empty((*key.shape[:-1], *shape), dtype if dtype.itemsize >= 4 else _SINGLE)
+def _chunked_normal(key: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    out = np.empty((*key.shape[:-1], *shape), dtype if dtype in (np.float32, np.float64) else _SINGLE)
     for k, row in zip(key.reshape(-1, 4), _rows(out, key)):
 
         def fill(chunks: Iterable[int], k: np.ndarray = k, row: np.ndarray = row) -> None:
             for i in chunks:
                 part = row[i * _CHUNK : (i + 1) * _CHUNK]
-                _philox(k, i).standard_normal(dtype=part.dtype, out=part)
+                _chunk_stream(k, i).standard_normal(dtype=part.dtype, out=part)
 
         run_blocks(-(-row.size // _CHUNK), fill)
     return out.astype(dtype, copy=False)
@@ -91,9 +98,14 @@ def _by_blocks(array: np.ndarray, step: Callable[[np.ndarray], None]) -> None:
 @functools.cache
 def _layout(dtype: np.dtype) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """How far random bits are shifted to fill a mantissa, the bits of 1, and 1; 0-d arrays, which ufuncs take faster than scalars."""
-    info = np.finfo(dtype)
     one = np.ones((), dtype)
-    return np.array(info.bits - info.nmant, f"u{dtype.itemsize}"), one.view(f"u{dtype.itemsize}"), one
+    shift = _drawn_width(dtype) - float_info(dtype).nmant
+    return np.array(shift, f"u{dtype.itemsize}"), one.view(f"u{dtype.itemsize}"), one
+
+
+def _drawn_width(dtype: np.dtype) -> int:
+    """Random bits that a float is made of: a short mantissa needs no more than 8, as in JAX."""
+    return 8 if float_info(dtype).nmant < 8 else 8 * dtype.itemsize
 
 
 def _unit(words: np.ndarray, dtype: np.dtype) -> np.ndarray:
@@ -121,7 +133,7 @@ def uniform(
     key: np.ndarray, shape: tuple[int, ...], dtype: np.dtype, low: float = 0.0, high: float = 1.0
 ) -> np.ndarray:
     """Floats in [low, high)."""
-    words = bits(key, shape, 8 * dtype.itemsize)
+    words = bits(key, shape, _drawn_width(dtype)).astype(f"u{dtype.itemsize}", copy=False)
     if low == 0 and high == 1:
         _by_blocks(words, lambda part: _unit(part, dtype))
     else:
@@ -240,7 +252,7 @@ def _single_normal(words: np.ndarray) -> None:
 def normal(key: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """Standard normal numbers: the normal quantile of uniform ones in (-1, 1)."""
     if key.shape[-1] == 4:
-        return _philox_normal(key, shape, dtype)
+        return _chunked_normal(key, shape, dtype)
     if dtype == _SINGLE:
         words = threefry.bits_kernel(key, shape, 32)
         _by_blocks(words, _single_normal)

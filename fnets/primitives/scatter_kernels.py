@@ -15,6 +15,10 @@ from fnets.errors import IndexingError
 
 _BLOCK = 1 << 16  # positions worked out at a time
 _FEW = 256  # up to so many elements, the generic loop of ufunc.at costs less than working out positions
+_MANY_REPEATS = (
+    4  # from so many rows for each place on, adding them up in rounds costs less than a position per element
+)
+_ROUND = 4096  # a round's overhead, in elements
 _LONG_ROW = 1024  # from here on a call per row costs less than a position per element
 _PAIR_OF = {np.dtype(np.float32): np.dtype(np.complex64), np.dtype(np.float64): np.dtype(np.complex128)}
 UFUNCS = {"add": np.add, "mul": np.multiply, "min": np.minimum, "max": np.maximum}
@@ -183,7 +187,34 @@ def _combine_rows(
             target = flat[start : start + width]
             ufunc(target, row, out=target)
         return
+    if adjacent and len(base) * width >= _MANY_REPEATS * flat.size:
+        table = flat.reshape(-1, width)
+        numbers = base // width
+        counts = np.bincount(numbers, minlength=len(table))
+        if counts.max() * _ROUND <= rows.size:
+            _combine_in_rounds(ufunc, table, numbers, counts, rows)
+            return
     step = max(1, _BLOCK // width)
     for k in range(0, len(base), step):
         part = rows[k : k + step]
         ufunc.at(flat, np.add.outer(base[k : k + step], columns).reshape(-1), part.reshape(-1))
+
+
+def _combine_in_rounds(
+    ufunc: np.ufunc, table: np.ndarray, numbers: np.ndarray, counts: np.ndarray, rows: np.ndarray
+) -> None:
+    """Combine row k of `rows` into `table[numbers[k]]`: first those that are the first of their number, then the second ones, ...
+
+    `counts` says how often each number occurs. With the most frequent numbers in front each round works on a prefix, without positions, and
+    the rows of a number are combined in their order.
+    """
+    order = numbers.astype(np.uint16 if len(table) <= 1 << 16 else np.intp).argsort(kind="stable")
+    places = (-counts).argsort(kind="stable")[: np.count_nonzero(counts)]
+    begins = (np.cumsum(counts) - counts)[places]
+    longest = int(counts[places[0]])
+    going = len(places) - np.cumsum(np.bincount(counts[places], minlength=longest))  # numbers with more than k rows
+    total = rows.take(order[begins], 0)
+    for k in range(1, longest):
+        part = total[: going[k]]
+        ufunc(part, rows.take(order[begins[: going[k]] + k], 0), out=part)
+    table[places] = ufunc(table[places], total)

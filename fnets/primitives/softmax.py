@@ -13,10 +13,11 @@ import numpy as np
 
 from fnets.core.avals import ShapedArray, is_float
 from fnets.core.primitive import Primitive
+from fnets.core.promotion import resolve_dtype
 from fnets.core.trace import shape_of
 from fnets.primitives.base import arr, as_axes, batch_reduction, one_axis, reduce_sum, reduced
 from fnets.primitives.cumulative import exp_difference
-from fnets.primitives.elementwise import exp, mul, resolve_dtype, sub
+from fnets.primitives.elementwise import exp, mul, sub
 from fnets.primitives.reduce import spread
 
 _maximum, _total = np.maximum.reduce, np.add.reduce

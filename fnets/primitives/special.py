@@ -1,4 +1,4 @@
-"""Kernels of the special functions on plain NumPy arrays, the `impl`s of their primitives. Imports NumPy and math alone.
+"""Kernels of the special functions on plain NumPy arrays, the `impl`s of their primitives. May import core.
 
 Every function takes an array, a NumPy scalar or a Python number and has NumPy's dtypes: a float keeps its dtype, integers and bools
 become floats as in `np.exp`, a 0-d operand gives a NumPy scalar. None of them warns; nan, infinities, signed zeros and denormals give
@@ -15,16 +15,22 @@ from typing import Any
 
 import numpy as np
 
+from fnets.core.avals import is_float
+from fnets.core.promotion import resolve_dtype
+
 _SMALL = 64  # up to here one call's overhead outweighs its arithmetic
 _BLOCK = 16384
 _SINGLE, _DOUBLE = np.dtype("float32"), np.dtype("float64")
 _FLOATS = {np.dtype(c): np.exp(np.zeros(1, c)).dtype for c in "?bBhHiIlLqQefdg"}
+# bfloat16 and its like keep their dtype as well; they are computed in float32
 
 # ------------------------------------------------------------------ from kernels of blocks to functions of anything
 
 
 def _float_dtype(name: str, dtype: np.dtype) -> np.dtype:
     try:
+        if dtype.kind == "V" and is_float(dtype):
+            return dtype
         return _FLOATS[dtype if dtype.isnative else dtype.newbyteorder("=")]
     except KeyError:
         raise TypeError(
@@ -67,25 +73,13 @@ def _blocks(kernel: Callable, work: np.dtype, *operands: np.ndarray, block: int 
     return out
 
 
-@functools.cache
-def _result_dtype(name: str, *kinds: Any) -> np.dtype:
-    """The dtype of a function of operands whose dtypes, or Python types of weak ones, are given: that of `np.arctan2`."""
-    kinds = tuple([k if k in (int, float) else np.dtype(k) for k in kinds])
-    out = kinds[0]
-    for kind in kinds:
-        if isinstance(kind, np.dtype):
-            _float_dtype(name, kind)
-    for kind in kinds[1:]:
-        out = np.arctan2.resolve_dtypes((out, kind, None))[2]
-    return np.dtype(out)
-
-
 def _map_many(name: str, kernel: Callable, *operands: Any) -> Any:
     """Apply a kernel of several float64 blocks, with broadcasting. Smaller blocks, for these kernels hold many temporaries."""
     arrays = [np.asarray(x) for x in operands]
-    dtype = _result_dtype(
-        name, *[type(x) if type(x) in (bool, int, float) else a.dtype for x, a in zip(operands, arrays)]
-    )
+    for a in arrays:
+        _float_dtype(name, a.dtype)
+    kinds = [type(x) if type(x) in (bool, int, float) else a.dtype for x, a in zip(operands, arrays)]
+    dtype = resolve_dtype(np.arctan2, *kinds)
     arrays = np.broadcast_arrays(*arrays)
     shape = arrays[0].shape
     with np.errstate(all="ignore"):

@@ -1,31 +1,35 @@
 """Primitives of the special functions that `elementwise` has not: gamma and beta families, Bessel functions, exponential integrals, the normal law's.
 
-Kernels are in special.py and bessel_kernels.py. May import those, elementwise, base, core.
+Kernels are in special.py, and in the files ending in _kernels.py. May import those, elementwise, base, core.
 """
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from fnets.core.avals import ShapedArray, is_float, python_type
+from fnets.core.avals import is_float
 from fnets.core.primitive import BinaryPrimitive, Primitive
+from fnets.core.promotion import resolve_dtype
 from fnets.core.trace import typeof
 from fnets.errors import ArgumentError
 from fnets.primitives import bessel_kernels as bessel
+from fnets.primitives import faddeeva_kernels as faddeeva
+from fnets.primitives import hypergeometric_kernels as hyper
+from fnets.primitives import integral_kernels as integrals
 from fnets.primitives import special
 from fnets.primitives.base import fit
 from fnets.primitives.elementwise import (
     add,
-    broadcast_shapes,
+    cos,
     digamma,
     div,
     elementwise_abstract,
     elementwise_batch,
     eq,
+    erf,
     exp,
     fill_like,
     lgamma,
@@ -35,9 +39,9 @@ from fnets.primitives.elementwise import (
     mul,
     neg,
     reciprocal,
-    resolve_dtype,
     select,
     sign,
+    sin,
     square,
     sub,
     unary,
@@ -58,7 +62,7 @@ def several(name: str, impl: Callable, *slopes: Slope) -> Primitive:
         else Primitive(name, kind="elementwise", fresh=True)
     )
     prim.impl = impl
-    prim.abstract = elementwise_abstract(prim, np.arctan2) if len(slopes) == 2 else _abstract(prim)
+    prim.abstract = elementwise_abstract(prim, np.arctan2)
     prim.batch = elementwise_batch(prim)
 
     def slope(i: int, z: Any, operands: Sequence) -> Any:
@@ -90,21 +94,6 @@ def several(name: str, impl: Callable, *slopes: Slope) -> Primitive:
 
     prim.jvp, prim.vjp = jvp, vjp
     return prim
-
-
-def _abstract(prim: Primitive) -> Callable:
-    """Types of an operation of three operands: those of `np.arctan2` of two, and then of the result and the third."""
-
-    def abstract(*avals: ShapedArray) -> ShapedArray:
-        weak = all([a.weak_type for a in avals])
-        kinds = [python_type(a.dtype) if a.weak_type and not weak else a.dtype for a in avals]
-        strong_first = sorted(
-            kinds, key=lambda k: isinstance(k, type)
-        )  # two weak operands have no common dtype of their own
-        dtype = functools.reduce(lambda a, b: resolve_dtype(np.arctan2, a, b), strong_first)
-        return ShapedArray(broadcast_shapes(prim.name, *[a.shape for a in avals]), dtype, weak)
-
-    return abstract
 
 
 # ------------------------------------------------------------------ gamma family
@@ -160,17 +149,9 @@ def _beta_density(a: Any, b: Any, x: Any) -> Any:
 _NO_SHAPES = "the derivative in the shape parameters is not known in closed form. Use stop_gradient on them"
 
 
-def _betainc_impl(*operands: Any) -> Any:
-    scalars = [type(x) in (bool, int, float) for x in operands]
-    if not all(scalars):  # Python numbers adapt to the arrays, not to each other
-        dtype = np.result_type(*operands)
-        operands = tuple([dtype.type(x) if weak else x for x, weak in zip(operands, scalars)])
-    return special.betainc(*operands)
-
-
 betainc_p = several(
     "regularized_incomplete_beta",
-    _betainc_impl,
+    special.betainc,
     _NO_SHAPES,
     _NO_SHAPES,
     lambda z, a, b, x: _beta_density(a, b, x),
@@ -250,6 +231,75 @@ def _spence_slope(x: Any) -> Any:
     safe = select(one, fill_like(x, 2), x)
     return select(one, fill_like(x, -1), div(log(safe), sub(1, safe)))
 
+
+# ------------------------------------------------------------------ the Faddeeva function and its relatives
+
+_ROOT_PI = 1.772453850905516
+_HALF_PI = 1.5707963267948966
+
+
+wofz_p = unary(
+    "wofz", faddeeva.wofz, lambda y, z: sub(2j / _ROOT_PI, mul(2, mul(z, y))), like=np.log
+)  # of complex numbers
+erfcx_p = unary("erfcx", faddeeva.erfcx, lambda y, x: sub(mul(2, mul(x, y)), 2 / _ROOT_PI), like=np.log)
+dawsn_p = unary("dawsn", faddeeva.dawsn, lambda y, x: sub(1, mul(2, mul(x, y))), like=np.arctan)
+fresnel_s_p = unary("fresnel_s", faddeeva.fresnel_s, lambda y, x: sin(mul(square(x), _HALF_PI)), like=np.arctan)
+fresnel_c_p = unary("fresnel_c", faddeeva.fresnel_c, lambda y, x: cos(mul(square(x), _HALF_PI)), like=np.arctan)
+wofz, erfcx, dawsn = wofz_p.bind, erfcx_p.bind, dawsn_p.bind
+fresnel_s, fresnel_c = fresnel_s_p.bind, fresnel_c_p.bind
+
+# ------------------------------------------------------------------ sine and cosine integrals, Owen's T function
+
+si_p = unary("si", integrals.si, lambda y, x: _over(sin(x), x, 1), like=np.arctan)
+ci_p = unary("ci", integrals.ci, lambda y, x: div(cos(x), x), like=np.arctan)
+si, ci = si_p.bind, ci_p.bind
+
+
+def _owens_slope_h(z: Any, h: Any, a: Any) -> Any:
+    return mul(mul(exp(mul(square(h), -0.5)), erf(mul(mul(a, h), 0.7071067811865476))), -0.19947114020071635)
+
+
+def _owens_slope_a(z: Any, h: Any, a: Any) -> Any:
+    size = add(square(a), 1)
+    return div(exp(mul(mul(square(h), size), -0.5)), mul(size, 4 * _HALF_PI))
+
+
+owens_t_p = several("owens_t", integrals.owens_t, _owens_slope_h, _owens_slope_a)
+owens_t = owens_t_p.bind
+
+# ------------------------------------------------------------------ hypergeometric functions
+
+_ONCE = "its second derivatives in a parameter are not known in closed form. Use stop_gradient on it"
+
+
+def _hyp1f1_slope(z: Any, a: Any, b: Any, x: Any) -> Any:
+    return mul(div(a, b), hyp1f1(add(a, 1), add(b, 1), x))
+
+
+def _hyp2f1_slope(z: Any, a: Any, b: Any, c: Any, x: Any) -> Any:
+    return mul(div(mul(a, b), c), hyp2f1(add(a, 1), add(b, 1), add(c, 1), x))
+
+
+hyp1f1_grad_a_p = several("hyp1f1_grad_a", hyper.hyp1f1_grad_a, _ONCE, _ONCE, _ONCE)
+hyp1f1_grad_b_p = several("hyp1f1_grad_b", hyper.hyp1f1_grad_b, _ONCE, _ONCE, _ONCE)
+hyp1f1_p = several(
+    "hyp1f1",
+    hyper.hyp1f1,
+    lambda z, a, b, x: hyp1f1_grad_a_p.bind(a, b, x),
+    lambda z, a, b, x: hyp1f1_grad_b_p.bind(a, b, x),
+    _hyp1f1_slope,
+)
+hyp2f1_grad_a_p = several("hyp2f1_grad_a", hyper.hyp2f1_grad_a, _ONCE, _ONCE, _ONCE, _ONCE)
+hyp2f1_grad_c_p = several("hyp2f1_grad_c", hyper.hyp2f1_grad_c, _ONCE, _ONCE, _ONCE, _ONCE)
+hyp2f1_p = several(
+    "hyp2f1",
+    hyper.hyp2f1,
+    lambda z, a, b, c, x: hyp2f1_grad_a_p.bind(a, b, c, x),
+    lambda z, a, b, c, x: hyp2f1_grad_a_p.bind(b, a, c, x),
+    lambda z, a, b, c, x: hyp2f1_grad_c_p.bind(a, b, c, x),
+    _hyp2f1_slope,
+)
+hyp1f1, hyp2f1 = hyp1f1_p.bind, hyp2f1_p.bind
 
 # ------------------------------------------------------------------ x log(y) and what is made of it
 

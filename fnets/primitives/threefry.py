@@ -1,20 +1,22 @@
 """Threefry-2x32 in NumPy: the counter-based hash behind `fnets.random`'s keys, equal to `jax.random` bit for bit.
 
 A key is a uint32 array of shape `(..., 2)`; leading dimensions are a batch of keys and appear first in every result,
-so each kernel is its own vmap. Nothing here validates what a user typed: that is `fnets.random`'s work. Imports
-NumPy alone.
+so each kernel is its own vmap. Nothing here validates what a user typed: that is `fnets.random`'s work. May
+import threads.
 
 The cipher is Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC 2011). Element number `i` of a result
 hashes the 64-bit counter `i` (as a high and a low word), so a prefix of a stream never depends on its length.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+
+from fnets.primitives.threads import run_blocks
 
 __all__ = ["bits_kernel", "fold_in_kernel", "seed_key", "split_kernel", "threefry2x32"]
 
@@ -103,10 +105,13 @@ def _lane_rounds(k0: int, k1: int, x0: int, x1: int, lanes: int) -> tuple[np.nda
     return _unpack(x0 & mask, lanes), _unpack(x1, lanes)
 
 
-def _hash_counters(key: np.ndarray, count: int) -> Iterator[tuple[int, int, np.ndarray, np.ndarray]]:
+Emit = Callable[[int, int, np.ndarray, np.ndarray], None]
+
+
+def _hash_counters(key: np.ndarray, count: int, emit: Emit) -> None:
     """Hashes of the counters 0 .. count - 1 under every key, as blocks of the flat `(keys, count)` result.
 
-    Yields `(start, stop, high, low)`; the two word arrays are overwritten by the next block.
+    Calls `emit(start, stop, high, low)` for each, possibly from several threads at once; the two word arrays are overwritten afterwards.
     """
     k0, k1 = key.reshape(-1, 2).T
     total = k0.size * count
@@ -114,50 +119,57 @@ def _hash_counters(key: np.ndarray, count: int) -> Iterator[tuple[int, int, np.n
         if k0.size == 1:
             ones, _, counters = _lane_constants(count)
             first, second = key.ravel().tolist()
-            yield 0, total, *_lane_rounds(first * ones, second * ones, 0, counters, count)
+            emit(0, total, *_lane_rounds(first * ones, second * ones, 0, counters, count))
         elif total:
             counters = _pack(np.tile(np.arange(count), k0.size))
-            yield 0, total, *_lane_rounds(_pack(k0.repeat(count)), _pack(k1.repeat(count)), 0, counters, total)
+            emit(0, total, *_lane_rounds(_pack(k0.repeat(count)), _pack(k1.repeat(count)), 0, counters, total))
     elif k0.size == 1 or 4 * count >= _BLOCK:
-        yield from _hash_long_streams(k0, k1, count)
+        for index, (first, second) in enumerate(zip(k0.tolist(), k1.tolist(), strict=True)):
+            _hash_long_stream(first, second, count, index * count, emit)
     else:
-        yield from _hash_short_streams(k0, k1, count)
+        _hash_short_streams(k0, k1, count, emit)
 
 
-def _hash_long_streams(k0: np.ndarray, k1: np.ndarray, count: int) -> Iterator[tuple[int, int, np.ndarray, np.ndarray]]:
-    """One key after the other, each stream cut into blocks."""
+def _hash_long_stream(first: int, second: int, count: int, offset: int, emit: Emit) -> None:
+    """One key's stream, cut into blocks, which threads share; the stream's place in the result is `offset`."""
     length = min(count, _BLOCK)
-    x0, x1, spare, steps = _scratch(4, length)
-    steps[:] = np.arange(length, dtype=np.uint32)
-    for index, (first, second) in enumerate(zip(k0.tolist(), k1.tolist(), strict=True)):
-        schedule = _key_schedule(first, second)
-        for start in range(0, count, length):
+    schedule = _key_schedule(first, second)
+
+    def run(blocks: Iterable[int]) -> None:
+        x0, x1, spare, steps = _scratch(4, length)
+        steps[:] = np.arange(length, dtype=np.uint32)
+        for i in blocks:
+            start = i * length
             size = min(length, count - start)
             a, b = x0[:size], x1[:size]
             a.fill((first + (start >> 32)) & 0xFFFFFFFF)  # a block never straddles a multiple of 2**32
             np.add(steps[:size], _word(second + start), b)
             _rounds(a, b, spare[:size], schedule)
-            offset = index * count + start
-            yield offset, offset + size, a, b
+            emit(offset + start, offset + start + size, a, b)
+
+    run_blocks(-(-count // length), run)
 
 
-def _hash_short_streams(
-    k0: np.ndarray, k1: np.ndarray, count: int
-) -> Iterator[tuple[int, int, np.ndarray, np.ndarray]]:
+def _hash_short_streams(k0: np.ndarray, k1: np.ndarray, count: int, emit: Emit) -> None:
     """Many keys to a block, each repeated for its whole stream."""
     keys_per_block = min(k0.size, _BLOCK // count)
-    x0, x1, spare, first, second = _scratch(5, keys_per_block * count)
     counters = np.arange(count, dtype=np.uint32)
-    for start in range(0, k0.size, keys_per_block):
-        keys = min(keys_per_block, k0.size - start)
-        size = keys * count
-        a, b, ka, kb = x0[:size], x1[:size], first[:size], second[:size]
-        ka.reshape(keys, count)[...] = k0[start : start + keys, None]
-        kb.reshape(keys, count)[...] = k1[start : start + keys, None]
-        a[:] = ka
-        np.add(kb.reshape(keys, count), counters, b.reshape(keys, count))
-        _rounds(a, b, spare[:size], _key_schedule(ka, kb))
-        yield start * count, start * count + size, a, b
+
+    def run(blocks: Iterable[int]) -> None:
+        x0, x1, spare, first, second = _scratch(5, keys_per_block * count)
+        for i in blocks:
+            start = i * keys_per_block
+            keys = min(keys_per_block, k0.size - start)
+            size = keys * count
+            a, b, ka, kb = x0[:size], x1[:size], first[:size], second[:size]
+            ka.reshape(keys, count)[...] = k0[start : start + keys, None]
+            kb.reshape(keys, count)[...] = k1[start : start + keys, None]
+            a[:] = ka
+            np.add(kb.reshape(keys, count), counters, b.reshape(keys, count))
+            _rounds(a, b, spare[:size], _key_schedule(ka, kb))
+            emit(start * count, start * count + size, a, b)
+
+    run_blocks(-(-k0.size // keys_per_block), run)
 
 
 # The kernels.
@@ -248,9 +260,12 @@ def split_kernel(key: np.ndarray, shape: tuple[int, ...] = (2,)) -> np.ndarray:
     """
     out = np.empty((*key.shape[:-1], *shape, 2), np.uint32)
     flat = out.reshape(-1, 2)
-    for start, stop, high, low in _hash_counters(key, math.prod(shape)):
+
+    def emit(start: int, stop: int, high: np.ndarray, low: np.ndarray) -> None:
         flat[start:stop, 0] = high
         flat[start:stop, 1] = low
+
+    _hash_counters(key, math.prod(shape), emit)
     return out
 
 
@@ -294,7 +309,8 @@ def bits_kernel(key: np.ndarray, shape: tuple[int, ...] = (), width: int = 32) -
     """
     out: np.ndarray = np.empty((*key.shape[:-1], *shape), _UINT[width])
     flat = out.reshape(-1)
-    for start, stop, high, low in _hash_counters(key, math.prod(shape)):
+
+    def emit(start: int, stop: int, high: np.ndarray, low: np.ndarray) -> None:
         part = flat[start:stop]
         if width == 64:
             part[:] = high
@@ -304,4 +320,6 @@ def bits_kernel(key: np.ndarray, shape: tuple[int, ...] = (), width: int = 32) -
             np.bitwise_xor(high, low, part)
         else:
             part[:] = high ^ low
+
+    _hash_counters(key, math.prod(shape), emit)
     return out

@@ -133,13 +133,14 @@ def _as_dtype(dtype: Any, op: str, kinds: str, told: str) -> np.dtype:
         out = as_np_dtype(dtype)
     except TypeError:
         raise ArgumentError(f"[random.{op}] expected a {told} dtype, got {dtype!r}.") from None
-    if out.kind not in kinds or out.itemsize > 16:
+    small = "f" in kinds and out.kind == "V" and is_float(out)  # bfloat16 and its like
+    if (out.kind not in kinds and not small) or out.itemsize > 16:
         raise ArgumentError(f"[random.{op}] expected a {told} dtype, got {out.name}.")
     return out
 
 
 def float_dtype(dtype: Any, op: str) -> np.dtype:
-    """A `dtype=` argument that must be float16, float32 or float64; None means the default float."""
+    """A `dtype=` argument that must be a float (bfloat16 is one); None means the default float."""
     return default_float() if dtype is None else _as_dtype(dtype, op, "f", "float")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fnets.config import default_float
+from fnets.core.avals import float_info
 from fnets.core.trace import dtype_of
 from fnets.errors import ArgumentError
 from fnets.primitives.base import arr, convert
@@ -198,7 +199,7 @@ def bernoulli(key: Any, p: Any = 0.5, shape: Any = None, mode: str = "low") -> A
     if mode == "low":
         return lt(scaled_uniform(key, shape, dtype), p)
     coarse, fine = rows(scaled_uniform(key, (2, *shape), dtype), 2)
-    return lt(mul(fine, dtype.type(2.0 ** -np.finfo(dtype).nmant)), sub(p, coarse))
+    return lt(mul(fine, dtype.type(2.0 ** -float_info(dtype).nmant)), sub(p, coarse))
 
 
 def randint(key: Any, shape: Any, minval: Any, maxval: Any, dtype: Any = None) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from fnets.core.avals import float_info
 from fnets.core.trace import shape_of
 from fnets.errors import ArgumentError
 from fnets.primitives.base import reduce_sum
@@ -77,11 +78,11 @@ def gumbel_mode(mode: str | None, op: str) -> str:
 
 def standard_gumbel(key: Any, shape: tuple[int, ...], dtype: np.dtype, mode: str = "low") -> Any:
     """Gumbel numbers of checked arguments."""
-    tiny = float(np.finfo(dtype).tiny)
+    tiny = float(float_info(dtype).tiny)
     if mode == "low":
         return neg(log(neg(log(scaled_uniform(key, shape, dtype, tiny, 1.0)))))
     high, low = rows(scaled_uniform(key, (2, *shape), dtype), 2)
-    finer = add(add(high, mul(low, dtype.type(2.0 ** -np.finfo(dtype).nmant))), dtype.type(tiny))
+    finer = add(add(high, mul(low, dtype.type(2.0 ** -float_info(dtype).nmant))), dtype.type(tiny))
     return neg(log(neg(log1p(neg(select(ge(high, 0.5), high, finer))))))
 
 
@@ -125,7 +126,7 @@ def laplace(key: Any, shape: Any = (), dtype: Any = None) -> Any:
     array([-2.257, -3.15 ], dtype=float32)
     """
     key, shape, dtype = as_key(key, "laplace"), as_shape(shape, "laplace"), float_dtype(dtype, "laplace")
-    u = scaled_uniform(key, shape, dtype, float(np.finfo(dtype).epsneg) - 1.0, 1.0)
+    u = scaled_uniform(key, shape, dtype, float(float_info(dtype).epsneg) - 1.0, 1.0)
     return mul(sign(u), log1p(neg(abs(u))))
 
 
@@ -145,7 +146,7 @@ def logistic(key: Any, shape: Any = (), dtype: Any = None) -> Any:
     array([2.896, 3.822], dtype=float32)
     """
     key, shape, dtype = as_key(key, "logistic"), as_shape(shape, "logistic"), float_dtype(dtype, "logistic")
-    u = scaled_uniform(key, shape, dtype, float(np.finfo(dtype).tiny), 1.0)
+    u = scaled_uniform(key, shape, dtype, float(float_info(dtype).tiny), 1.0)
     return sub(log(u), log1p(neg(u)))
 
 
@@ -165,7 +166,7 @@ def cauchy(key: Any, shape: Any = (), dtype: Any = None) -> Any:
     array([ 6.03, 14.84], dtype=float32)
     """
     key, shape, dtype = as_key(key, "cauchy"), as_shape(shape, "cauchy"), float_dtype(dtype, "cauchy")
-    u = scaled_uniform(key, shape, dtype, float(np.finfo(dtype).eps), 1.0)
+    u = scaled_uniform(key, shape, dtype, float(float_info(dtype).eps), 1.0)
     return tan(mul(dtype.type(np.pi), sub(u, dtype.type(0.5))))
 
 

@@ -32,8 +32,9 @@ def key(seed: Any, *, impl: str | None = None, dtype: str | None = None) -> Any:
     Args:
         seed: an integer of at most 64 bits; may be traced.
         impl: "threefry2x32", the default, whose draws are JAX's; or "rbg", alias "philox": a key of shape (4,) whose draws come from
-            NumPy's Philox generators and are not JAX's "rbg" numbers. Faster for large draws: bits and uniform numbers about four times,
-            normal, gamma and Poisson numbers as NumPy's own; slower for small ones and for vmap, which loops over the keys.
+            NumPy's generators (Philox; normal numbers SFC64, a stream for every 65536 of them) and are not JAX's "rbg" numbers. Faster for
+            large draws: bits and uniform numbers about four times, normal, gamma and Poisson numbers as NumPy's own; slower for small ones and
+            for vmap, which loops over the keys.
         dtype: another name of impl.
 
     Raises:

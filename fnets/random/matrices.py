@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from fnets.core.promotion import resolve_dtype
 from fnets.core.trace import dtype_of, shape_of
 from fnets.errors import ArgumentError, ShapeError
 from fnets.primitives.base import convert
-from fnets.primitives.elementwise import add, resolve_dtype
+from fnets.primitives.elementwise import add
 from fnets.primitives.linear_algebra import matmul
 from fnets.primitives.random_samplers import covariance_factor_p, haar_p
 from fnets.primitives.shape import expand_dims, squeeze, swapaxes

@@ -15,6 +15,7 @@ from fnets.errors import ArgumentError, LinAlgError, ShapeError
 from fnets.lax import linalg as lax_linalg
 from fnets.numpy import linalg as nla
 from fnets.numpy.arguments import promoted_inexact, to_inexact
+from fnets.numpy.indexing import at
 from fnets.numpy.sorting import argsort
 from fnets.primitives import elementwise as e
 from fnets.primitives import matrix_forms as forms
@@ -25,14 +26,14 @@ from fnets.primitives.diagonals import tril, triu
 from fnets.primitives.elementwise import add, mul  # where an argument is called e
 from fnets.primitives.gather import take_along
 from fnets.primitives.linear_algebra import matmul
-from fnets.primitives.shape import expand_dims, pad, slice_in_dim, squeeze
-from fnets.primitives.solvers import inv_p, mH, triangular_solve
+from fnets.primitives.shape import expand_dims, pad, slice_in_dim, squeeze, stack
+from fnets.primitives.solvers import conjugate, inv_p, mH, triangular_solve
 from fnets.scipy import matrices
 from fnets.scipy.matrices import *  # noqa: F403
 
 __all__ = [
     "LinAlgError", "cho_factor", "cho_solve", "cholesky", "det", "eigh", "eigh_tridiagonal", "expm", "expm_frechet", "funm", "hessenberg", "inv",
-    "lu", "lu_factor", "lu_solve", "polar", "qr", "qr_multiply", "solve", "solve_sylvester", "solve_triangular", "sqrtm", "svd",
+    "lu", "lu_factor", "lu_solve", "polar", "qr", "qr_multiply", "rsf2csf", "schur", "solve", "solve_sylvester", "solve_triangular", "sqrtm", "svd",
 ]  # fmt: skip
 __all__ += matrices.__all__
 
@@ -464,6 +465,56 @@ def hessenberg(a: Any, *, calc_q: bool = False, overwrite_a: bool = False, check
     corner = np.zeros((n, n), dtype_of(q))
     corner[0, 0] = 1
     return h, e.add(pad(q, zero, config), corner)
+
+
+def schur(a: Any, output: str = "real") -> tuple[Any, Any]:
+    """(t, z) with a = z t z*, z unitary: t a triangle, or with output "real" of real matrices one with 2 by 2 blocks. No derivative.
+
+    Args:
+      a: array (..., n, n).
+      output: "real", or "complex": a triangle also for real matrices.
+
+    >>> schur(np.array([[0.0, 2.0], [2.0, 0.0]]))[0].round(6) + 0.0
+    array([[ 2.,  0.],
+           [ 0., -2.]])
+    """
+    if output not in ("real", "complex"):
+        raise ArgumentError(f'[schur] expected output "real" or "complex", got {output!r}.')
+    a = to_inexact(a)
+    return forms.schur(convert(a, np.result_type(dtype_of(a), np.complex64)) if output == "complex" else a)
+
+
+def rsf2csf(T: Any, Z: Any, check_finite: bool = True) -> tuple[Any, Any]:
+    """The complex Schur form (t, z) of a matrix from its real one: rotations turn the 2 by 2 blocks into triangles.
+
+    Args:
+      T, Z: arrays (n, n), as `schur` gives them.
+      check_finite: accepted and ignored.
+
+    >>> rsf2csf(np.array([[0.0, -1.0], [1.0, 0.0]]), np.eye(2))[0].round(6)[1, 0]
+    np.complex128(0j)
+    """
+    t, z = promoted_inexact(T, Z)
+    dtype = np.result_type(dtype_of(t), np.complex64)
+    t, z = convert(t, dtype), convert(z, dtype)
+    n = shape_of(t)[-1]
+    eps = np.finfo(dtype).eps
+    for m in range(n - 1, 0, -1):
+        a, b, c, d = t[m - 1, m - 1], t[m - 1, m], t[m, m - 1], t[m, m]
+        block = e.gt(e.abs(c), e.mul(eps, e.add(e.abs(a), e.abs(d))))
+        # where there is no block, numbers at which the slopes below are finite
+        half, b = e.select(block, e.mul(e.sub(a, d), 0.5), e.fill_like(a, 0)), e.select(block, b, e.fill_like(b, -1))
+        c = e.select(block, c, e.fill_like(c, 1))
+        shift = e.add(half, e.sqrt(e.add(e.square(half), e.mul(b, c))))  # an eigenvalue minus d
+        length = convert(e.sqrt(e.add(e.square(e.abs(shift)), e.square(e.abs(c)))), dtype)
+        cos = e.select(block, e.div(shift, length), e.fill_like(length, 1))
+        sin = e.select(block, e.div(c, length), e.fill_like(length, 0))
+        turn = stack([stack([conjugate(cos), sin]), stack([e.neg(sin), cos])])
+        t = at(t)[m - 1 : m + 1, m - 1 :].set(matmul(turn, t[m - 1 : m + 1, m - 1 :]))
+        t = at(t)[: m + 1, m - 1 : m + 1].set(matmul(t[: m + 1, m - 1 : m + 1], mH(turn)))
+        z = at(z)[:, m - 1 : m + 1].set(matmul(z[:, m - 1 : m + 1], mH(turn)))
+        t = at(t)[m, m - 1].set(0)
+    return t, z
 
 
 def polar(

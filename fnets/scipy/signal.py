@@ -1,4 +1,4 @@
-"""`fnets.scipy.signal`: convolution and correlation of arrays, detrending. May import `fnets.numpy`, primitives, core."""
+"""`fnets.scipy.signal`: convolution and correlation of arrays; spectra and trends are in `spectral`. May import `fnets.numpy`, primitives, core."""
 
 from __future__ import annotations
 
@@ -9,18 +9,29 @@ import numpy as np
 
 from fnets.core.trace import dtype_of, shape_of
 from fnets.errors import ArgumentError, ShapeError
-from fnets.numpy.arguments import promoted, promoted_inexact, to_inexact
+from fnets.numpy.arguments import promoted, promoted_inexact
 from fnets.numpy.padding import pad as pad_array
 from fnets.primitives import elementwise as e
 from fnets.primitives.base import as_axis, reshape
 from fnets.primitives.conv import conv_general_dilated
 from fnets.primitives.fft import transform
-from fnets.primitives.linear_algebra import matmul
 from fnets.primitives.reduce import size_of
-from fnets.primitives.shape import concatenate, flip, moveaxis, pad, slice_in_dim
+from fnets.primitives.shape import flip, pad, slice_in_dim
 from fnets.primitives.solvers import conjugate
+from fnets.scipy.spectral import csd, detrend, istft, stft, welch
 
-__all__ = ["convolve", "convolve2d", "correlate", "correlate2d", "detrend", "fftconvolve"]
+__all__ = [
+    "convolve",
+    "convolve2d",
+    "correlate",
+    "correlate2d",
+    "csd",
+    "detrend",
+    "fftconvolve",
+    "istft",
+    "stft",
+    "welch",
+]
 
 _MODES = ("full", "same", "valid")
 _MANY = 256  # with a window of more elements than this, "auto" takes the way over the Fourier transform
@@ -218,37 +229,3 @@ def fftconvolve(in1: Any, in2: Any, mode: str = "full", axes: Any = None) -> Any
         ]
         out = slice_in_dim(out, start, stop, axis=a)
     return out
-
-
-# ------------------------------------------------------------------ detrending
-
-
-def detrend(data: Any, axis: int = -1, type: str = "linear", bp: Any = 0, overwrite_data: Any = None) -> Any:
-    """Subtract the mean, or the straight line that fits best, along an axis.
-
-    Args:
-      data: array.
-      type: "constant", or "linear".
-      bp: break points: a line is fitted between each two of them.
-      overwrite_data: accepted and ignored.
-
-    >>> detrend(np.array([1.0, 2.0, 4.0])).round(6)
-    array([ 0.166667, -0.333333,  0.166667])
-    """
-    if type not in ("constant", "linear"):
-        raise ArgumentError(f'[detrend] expected type "linear" or "constant", got {type!r}.')
-    data = to_inexact(data)
-    axis = as_axis(axis, len(shape_of(data)), "detrend")
-    x = moveaxis(data, axis, -1)
-    n = shape_of(x)[-1]
-    cuts = [0, n] if type == "constant" else sorted({0, *np.atleast_1d(bp).tolist(), n})
-    if cuts[-1] > n:
-        raise ArgumentError(f"[detrend] expected break points up to {n}, the length of the axis, got {bp}.")
-    parts = []
-    for start, stop in zip(cuts[:-1], cuts[1:]):
-        part = slice_in_dim(x, start, stop, axis=-1)
-        t = np.arange(1, stop - start + 1) / max(stop - start, 1)
-        basis = np.stack([t, np.ones_like(t)][type == "constant" :], 1)
-        q = np.linalg.qr(basis)[0].astype(np.finfo(dtype_of(x)).dtype)
-        parts.append(e.sub(part, matmul(matmul(part, q), q.T)))
-    return moveaxis(concatenate(parts, len(shape_of(x)) - 1), -1, axis)

@@ -15,7 +15,7 @@ import numpy as np
 from fnets.core.trace import dtype_of, shape_of
 from fnets.errors import ArgumentError
 from fnets.numpy import reductions as r
-from fnets.numpy.arguments import elementwise, promoted_inexact, to_array, to_inexact
+from fnets.numpy.arguments import elementwise, known, promoted_inexact, to_array, to_inexact
 from fnets.primitives import elementwise as e
 from fnets.primitives import special_functions as f
 from fnets.primitives.base import as_axes, convert, kept, reshape, zeros_like
@@ -25,10 +25,11 @@ from fnets.primitives.softmax import logsumexp as _logsumexp
 from fnets.primitives.softmax import softmax as _softmax
 
 __all__ = [
-    "bernoulli", "bessel_jn", "beta", "betainc", "betaln", "binom", "boxcox", "boxcox1p", "comb", "digamma", "entr", "erf", "erfc", "erfcinv",
-    "erfinv", "exp1", "expi", "expit", "expn", "factorial", "gamma", "gammainc", "gammaincc", "gammaln", "gammasgn", "i0", "i0e", "i1", "i1e",
-    "inv_boxcox", "j0", "j1", "jn", "jv", "kl_div", "log_expit", "log_ndtr", "log_softmax", "loggamma", "logit", "logsumexp", "multigammaln", "ndtr",
-    "ndtri", "poch", "polygamma", "psi", "rel_entr", "rgamma", "softmax", "spence", "xlog1py", "xlogy", "y0", "y1", "yn", "zeta",
+    "bernoulli", "bessel_jn", "beta", "betainc", "betaln", "binom", "boxcox", "boxcox1p", "comb", "dawsn", "digamma", "entr", "erf", "erfc", "erfcinv",
+    "erfcx", "erfinv", "exp1", "expi", "expit", "expn", "factorial", "fresnel", "gamma", "gammainc", "gammaincc", "gammaln", "gammasgn", "hyp1f1",
+    "hyp2f1", "i0", "i0e", "i1", "i1e", "inv_boxcox", "j0", "j1", "jn", "jv", "kl_div", "log_expit", "log_ndtr", "log_softmax", "loggamma", "logit",
+    "logsumexp", "multigammaln", "ndtr", "ndtri", "owens_t", "poch", "polygamma", "psi", "rel_entr", "rgamma", "sici", "softmax", "spence",
+    "sph_harm_y", "wofz", "xlog1py", "xlogy", "y0", "y1", "yn", "zeta",
 ]  # fmt: skip
 
 # ------------------------------------------------------------------ the gamma function and its relatives
@@ -335,6 +336,53 @@ def log_ndtr(x: Any, /) -> Any:
 
     >>> log_ndtr(np.array([-40.0])).round(6)
     array([-804.608442])
+    """
+
+
+def wofz(z: Any) -> Any:
+    """The Faddeeva function exp(-z * z) erfc(-i z), complex also for real z.
+
+    >>> wofz(np.array([1j])).real.round(6)
+    array([0.427584])
+    """
+    z = to_inexact(z)
+    return f.wofz(convert(z, np.result_type(dtype_of(z), np.complex64)))
+
+
+@elementwise(f.erfcx)
+def erfcx(x: Any, /) -> Any:
+    """exp(x * x) `erfc`(x), without underflow for large x; complex numbers too.
+
+    >>> erfcx(np.array([0.0, 100.0])).round(6)
+    array([1.      , 0.005642])
+    """
+
+
+@elementwise(f.dawsn)
+def dawsn(x: Any, /) -> Any:
+    """Dawson's integral: exp(-x * x) times that of exp(t * t) from 0 to x.
+
+    >>> dawsn(np.array([1.0])).round(6)
+    array([0.53808])
+    """
+
+
+def fresnel(x: Any) -> tuple[Any, Any]:
+    """Fresnel's integrals (S, C): those of sin(pi t * t / 2) and of cos(pi t * t / 2) from 0 to x, for real x.
+
+    >>> [v.round(6) for v in fresnel(np.array([1.0]))]
+    [array([0.438259]), array([0.779893])]
+    """
+    x = to_inexact(x)
+    return f.fresnel_s(x), f.fresnel_c(x)
+
+
+@elementwise(f.owens_t)
+def owens_t(h: Any, a: Any, /) -> Any:
+    """Owen's T function: the probability of X > h and 0 < Y < a X, for independent standard normal X and Y.
+
+    >>> owens_t(np.array([0.0]), 1.0)
+    array([0.125])
     """
 
 
@@ -683,3 +731,86 @@ def spence(x: Any, /) -> Any:
     >>> spence(np.array([0.0])).round(6)
     array([1.644934])
     """
+
+
+def sici(x: Any) -> tuple[Any, Any]:
+    """The sine and cosine integrals: (that of sin(t) / t from 0 to x, gamma + log(|x|) plus that of (cos(t) - 1) / t), for real x.
+
+    >>> [v.round(6) for v in sici(np.array([1.0]))]
+    [array([0.946083]), array([0.337404])]
+    """
+    x = to_inexact(x)
+    return f.si(x), f.ci(x)
+
+
+# ------------------------------------------------------------------ hypergeometric functions, spherical harmonics
+
+
+def hyp1f1(a: Any, b: Any, x: Any) -> Any:
+    """Kummer's confluent hypergeometric function 1F1(a, b, x), of real numbers; once differentiable in a and b.
+
+    inf where b is 0 or a negative integer, but 1 for a = 0.
+
+    >>> hyp1f1(1.0, 2.0, np.array([0.0, 1.0])).round(6)
+    array([1.      , 1.718282])
+    """
+    return f.hyp1f1(*promoted_inexact(a, b, x))
+
+
+def hyp2f1(a: Any, b: Any, c: Any, x: Any) -> Any:
+    """Gauss' hypergeometric function 2F1(a, b, c, x), of real numbers x <= 1; once differentiable in a, b and c.
+
+    inf for x > 1, unless a or b is 0 or a negative integer (a polynomial), and where c is one.
+
+    >>> hyp2f1(1.0, 1.0, 2.0, np.array([0.0, 0.5])).round(6)
+    array([1.      , 1.386294])
+    """
+    return f.hyp2f1(*promoted_inexact(a, b, c, x))
+
+
+def sph_harm_y(n: Any, m: Any, theta: Any, phi: Any, diff_n: int | None = None, n_max: int | None = None) -> Any:
+    """The spherical harmonic of degree n and order m, orthonormal on the sphere, with the phase (-1)^m.
+
+    By the recurrences in the degree of normalised Legendre functions (NIST DLMF 14.10.3, 14.30.1).
+
+    Args:
+      n, m: integer arrays, 0 <= |m| <= n; 0 for an order beyond the degree.
+      theta: polar angle, from 0 to pi.
+      phi: azimuth.
+      diff_n: must be None: derivatives are had by differentiating.
+      n_max: the largest degree; needed where n is traced.
+
+    Returns:
+      A complex array of the common shape (at least one axis, as in JAX), differentiable in the angles.
+
+    >>> sph_harm_y(np.array([1]), np.array([0]), np.array([0.0]), np.array([0.0])).round(6)
+    array([0.488603+0.j])
+    """
+    if diff_n is not None:
+        raise ArgumentError("[sph_harm_y] expected diff_n=None, got a number. Differentiate with fnets.grad or jvp.")
+    n, m = to_array(n), to_array(m)
+    if n_max is None:
+        n_max = int(np.max(known(n, "sph_harm_y", "The largest degree, n_max,")))
+    theta, phi = promoted_inexact(theta, phi)
+    n = e.minimum(n, n_max)
+    order, cos, sin = e.abs(m), e.cos(theta), e.sin(theta)
+    start = e.add(e.mul(cos, 0), math.sqrt(1 / (4 * math.pi)))  # of degree and order |m|
+    for k in range(1, n_max + 1):
+        start = e.select(e.le(k, order), e.mul(e.mul(start, sin), -math.sqrt((2 * k + 1) / (2 * k))), start)
+    value, below = start, e.mul(start, 0)
+    square = convert(e.square(order), dtype_of(cos))
+    for degree in range(n_max):
+        # from degree to degree + 1, where that is still wanted
+        rises = e.logical_and(e.le(order, degree), e.lt(degree, n))
+        top = e.select(rises, e.sub((degree + 1) ** 2, square), e.fill_like(square, 1))
+        step = e.sqrt(e.div((2 * degree + 1) * (2 * degree + 3), top))
+        inner = e.select(rises, e.sub(degree**2, square), e.fill_like(square, 0))
+        back = e.sqrt(e.div(e.mul(inner, (2 * degree + 3) / max(2 * degree - 1, 1)), top))
+        higher = e.sub(e.mul(e.mul(step, cos), value), e.mul(back, below))
+        below, value = e.select(rises, value, below), e.select(rises, higher, value)
+    value = e.select(e.gt(order, n), e.fill_like(value, 0), value)
+    flips = e.logical_and(e.lt(m, 0), e.ne(e.remainder(order, 2), 0))
+    value = e.select(flips, e.neg(value), value)
+    angle = e.mul(convert(m, dtype_of(phi)), phi)
+    out = e.complex_(e.mul(value, e.cos(angle)), e.mul(value, e.sin(angle)))
+    return out if shape_of(out) else reshape(out, (1,))

@@ -82,7 +82,7 @@ def test_uniform(dtype: np.dtype, bounds: dict, shape: tuple):
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_normal(shape: tuple):
-    stage = check("random_normal", seed_key(11), shape=shape, dtype=SINGLE, exact=False)
+    check("random_normal", seed_key(11), shape=shape, dtype=SINGLE, exact=False)
 
 
 def test_what_numpy_does():

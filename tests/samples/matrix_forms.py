@@ -18,4 +18,6 @@ SAMPLES = [
     Sample(f.column_order_p, complex_normal(2, 3, 5), wrt=(), name="wide"),
     Sample(f.permutation_of_swaps_p, np.array([2, 1, 2], np.int32), permutation_size=3),
     Sample(f.permutation_of_swaps_p, np.array([[3, 2], [0, 1]]), permutation_size=4, name="batch"),
+    Sample(f.schur_p, normal(2, 3, 3), wrt=()),
+    Sample(f.schur_p, normal(4, 4) + 1j * normal(4, 4), wrt=(), name="complex"),
 ]
