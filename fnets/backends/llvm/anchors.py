@@ -19,6 +19,8 @@ LOWER: dict[str, Lowering] = {
     **draws.LOWER,
     **dict.fromkeys(["conv_last", "conv_input_grad_last", "conv_weight_grad_last"], convolution.lower),
     "scan": lambda e, vector_bytes: loops.lower_scan(e, vector_bytes, lower),
+    "while": lambda e, vector_bytes: loops.lower_while(e, vector_bytes, lower),
+    "cond": lambda e, vector_bytes: loops.lower_cond(e, vector_bytes, lower),
 }
 
 

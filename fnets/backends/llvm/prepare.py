@@ -1,14 +1,15 @@
-"""What is done to a jaxpr before it is grouped into stages: one pass after the other. May import convolution, expand, layout, passes, core."""
+"""What is done to a jaxpr before it is grouped into stages: one pass after the other. May import convolution, expand, hoist, layout, passes, core."""
 
 from __future__ import annotations
 
 from fnets.backends.llvm import convolution
 from fnets.backends.llvm.expand import expand
+from fnets.backends.llvm.hoist import hoist
 from fnets.backends.llvm.layout import channels_last
 from fnets.backends.passes import optimise
 from fnets.core.ir import Jaxpr
 
 
 def prepare(jaxpr: Jaxpr) -> Jaxpr:
-    """Simplified, in primitives that kernels know, with the convolutions channels-last."""
-    return channels_last(expand(optimise(jaxpr)), convolution.is_supported)
+    """Simplified, in primitives that kernels know, with little in its scans and the convolutions channels-last."""
+    return channels_last(expand(hoist(optimise(jaxpr))), convolution.is_supported)

@@ -174,6 +174,30 @@ class Function:
         loop.results = loop.next
 
     @contextmanager
+    def repeat(self, carried: Sequence[tuple[str, str]]) -> Iterator[Loop]:
+        """A loop that goes on as long as `go_on`, which must be called in it once, says; `results` are the values of the trip that it ends."""
+        before, head, after = self.block, self.new("loop"), self.new("done")
+        self.do(f"br label %{head}")
+        self.label(head)
+        loop = Loop(after, [self.new("%c") for _ in carried])
+        at = len(self.lines)
+        yield loop
+        latch = self.block
+        self.do(f"br label %{head}")
+        self.lines[at:at] = [
+            f"  {value} = phi {type_} [ {first}, %{before} ], [ {following}, %{latch} ]"
+            for (type_, first), value, following in zip(carried, loop.values, loop.next)
+        ]
+        self.label(after)
+        loop.results = loop.values
+
+    def go_on(self, loop: Loop, condition: str) -> None:
+        """Leave the loop unless the condition holds."""
+        inside = self.new("inside")
+        self.do(f"br i1 {condition}, label %{inside}, label %{loop.index}")
+        self.label(inside)
+
+    @contextmanager
     def count(self, high: int, step: int = 1) -> Iterator[str | int]:
         """The indices 0, step, ... below a constant; no loop where there is one."""
         if high <= step:
