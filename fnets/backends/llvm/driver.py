@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from fnets.backends.llvm import pool
 from fnets.backends.llvm.chains import Chain
@@ -12,64 +12,113 @@ from fnets.backends.llvm.text import Function
 from fnets.core.ir import Var
 
 
+class Table(Mapping[Var, str]):
+    """Pointers in memory, to be filled by others: each use loads one, so that none of them needs a register for long."""
+
+    def __init__(self, f: Function, variables: Sequence[Var]):
+        self.f = f
+        self.position = {v: i for i, v in enumerate(variables)}
+        self.pointer = f.allocate(8 * (len(variables) + 1))  # the last is that of the planned memory
+
+    def __getitem__(self, v: Var) -> str:
+        return self.load(self.f, self.pointer, self.position[v])
+
+    def __iter__(self) -> Iterator[Var]:
+        return iter(self.position)
+
+    def __len__(self) -> int:
+        return len(self.position)
+
+    @staticmethod
+    def load(f: Function, pointer: str, position: int) -> str:
+        return f.op(f"load ptr, ptr {f.address(pointer, position, 8)}")
+
+    def store(self, value: str, position: int) -> None:
+        self.f.do(f"store ptr {value}, ptr {self.f.address(self.pointer, position, 8)}")
+
+
 class Driver:
-    """Writes calls into a function. `pointer` says where the variables are that the plan does not place; `block` is the plan's memory."""
+    """Writes calls into a function. `given` says where the variables are that the plan does not place; `block` is the plan's memory."""
 
     def __init__(
-        self, f: Function, plan: Plan, names: Mapping[Stage, str], pointer: Mapping[Var, str], block: str, threads: str
+        self, f: Function, plan: Plan, names: Mapping[Stage, str], given: Mapping[Var, str], block: str, threads: str
     ):
         self.f = f
         self.names = names
         self.threads = threads
-        self.pointer = {**pointer, **{v: str(f.address(block, offset, 1)) for v, offset in plan.place.items()}}
-        self.scratch_bytes = plan.scratch
-        self.scratch = str(f.address(block, plan.size, 1)) if plan.scratch else "null"
+        self.given = given
+        self.plan = plan
+        self.block = block or "null"
 
     def run(self, chains: Sequence[Chain]) -> None:
+        table = self._table(chains)
         for chain in chains:
-            if chain.parts > 1:
-                self._share(chain)
+            if chain.parts > 1 and table is not None:
+                self._share(chain, table)
                 continue
+            pointer = self._pointers(self.f, chain.buffers, self.given, self.block)
             for v in [v for s in chain.stages for v in s.accumulated]:
-                self._clear(self.f, self.pointer[v], v.aval.nbytes)
+                self._clear(self.f, pointer[v], v.aval.nbytes)
             for s in chain.stages:
-                self._call(self.f, s, self.pointer, self.scratch, "0", str(s.extent))
+                self._call(self.f, s, pointer, self._scratch(self.f, self.block), "0", str(s.extent))
+
+    def _table(self, chains: Sequence[Chain]) -> Table | None:
+        """The pointers by which tasks find what they need."""
+        if not any([c.parts > 1 for c in chains]):
+            return None
+        if isinstance(self.given, Table):
+            table = self.given
+        else:
+            used = dict.fromkeys([v for c in chains if c.parts > 1 for v in c.buffers if v not in self.plan.place])
+            table = Table(self.f, list(used))
+            for i, v in enumerate(used):
+                table.store(self.given[v], i)
+        table.store(self.block, len(table))
+        return table
+
+    def _scratch(self, f: Function, block: str) -> str:
+        return str(f.address(block, self.plan.size, 1)) if self.plan.scratch else "null"
+
+    def _pointers(self, f: Function, variables: Sequence[Var], given: Mapping[Var, str], block: str) -> dict[Var, str]:
+        place = self.plan.place
+        return {v: str(f.address(block, place[v], 1)) if v in place else given[v] for v in variables}
 
     def errors(self, stages: Sequence[Stage]) -> str:
         """How many errors the stages have counted; nothing if none of them counts."""
         total = ""
         for s in stages:
             if s.errors is not None:
-                count = self.f.op(f"load i64, ptr {self.pointer[s.errors]}")
+                pointer = self._pointers(self.f, [s.errors], self.given, self.block)[s.errors]
+                count = self.f.op(f"load i64, ptr {pointer}")
                 total = self.f.op(f"add i64 {total}, {count}") if total else count
         return total
 
-    def _share(self, chain: Chain) -> None:
-        f, buffers = self.f, chain.buffers
-        operands = f.allocate(8 * (len(buffers) + 1))
-        for i, p in enumerate([*[self.pointer[v] for v in buffers], self.scratch]):
-            f.do(f"store ptr {p}, ptr {f.address(operands, i, 8)}")
+    def _share(self, chain: Chain, table: Table) -> None:
+        f = self.f
         name = f.new(f"{f.name}_chain")
-        f.take(self._task(name, chain))
+        f.take(self._task(name, chain, table))
         f.call(
             "void",
             pool.PARFOR,
             ("ptr", f"@{name}"),
-            ("ptr", operands),
+            ("ptr", table.pointer),
             ("i64", str(chain.parts)),
             ("i64", self.threads),
         )
 
-    def _task(self, name: str, chain: Chain) -> Function:
+    def _task(self, name: str, chain: Chain, table: Table) -> Function:
         """The function that runs one part of a chain."""
-        task = Function(name, ["ptr %operands", "i64 %part", "i64 %thread"], linkage="internal")
+        task = Function(name, ["ptr %table", "i64 %part", "i64 %thread"], linkage="internal")
+        block = table.load(task, "%table", len(table))
         buffers = chain.buffers
-        loaded = [task.op(f"load ptr, ptr {task.address('%operands', i, 8)}") for i in range(len(buffers) + 1)]
-        pointer = dict(zip(buffers, loaded))
+        given = {v: table.load(task, "%table", table.position[v]) for v in buffers if v not in self.plan.place}
+        pointer = self._pointers(task, buffers, given, block)
         for v, copies in chain.copies.items():
             pointer[v] = str(task.address(pointer[copies], task.mul("%part", v.aval.size), v.aval.dtype.itemsize))
             self._clear(task, pointer[v], v.aval.nbytes)
-        scratch = str(task.address(loaded[-1], task.mul("%thread", self.scratch_bytes), 1))
+        scratch = self._scratch(task, block)
+        if self.plan.scratch:
+            scratch = str(task.address(scratch, task.mul("%thread", self.plan.scratch), 1))
         low = task.mul("%part", chain.chunk)
         high = task.add(low, chain.chunk)
         inside = task.op(f"icmp slt i64 {high}, {chain.extent}")

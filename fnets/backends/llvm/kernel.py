@@ -1,25 +1,24 @@
-"""Native calls: a region becomes a function that Python can call with arrays, and an equation that the NumPy backend can place. May import core, cache, engine,
-driver, memory, pool, regions, stage, text.
+"""Native calls: a region becomes a function that Python can call with arrays, and an equation that the NumPy backend can place. May import core,
+driver, engine, memory, operands, pool, regions, stage, text.
 
-The entry of a region is a C function of CPython's fast calling convention: it takes the operands and the empty results, reads the arrays' data
-pointers from the objects, runs the stages and returns the results. If an operand is not exactly what it should be, a contiguous array
+The entry of a region is a C function of CPython's fast calling convention: it takes the operands and the empty results, has the arrays' data
+pointers read from the objects, runs the stages and returns the results. If an operand is not exactly what it should be, a contiguous array
 of the right dtype, the call goes to `Retry`, which converts and copies.
 """
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
-import re
 from collections import Counter
 from typing import Any
 
 import numpy as np
 
-from fnets.backends.llvm import cache, pool
-from fnets.backends.llvm.driver import Driver
-from fnets.backends.llvm.engine import Loaded, host, object_code
+from fnets.backends.llvm import pool
+from fnets.backends.llvm.driver import Driver, Table
+from fnets.backends.llvm.engine import Loaded
 from fnets.backends.llvm.memory import Plan
+from fnets.backends.llvm.operands import OPERANDS, RESULTS, constant_of
 from fnets.backends.llvm.regions import Call
 from fnets.backends.llvm.stage import Stage
 from fnets.backends.llvm.text import ATTRIBUTES, Function
@@ -75,93 +74,17 @@ def _as_expected(x: Any, aval: ShapedArray) -> Any:
     return float(x) if aval.weak_type else np.ascontiguousarray(np.asarray(x, aval.dtype)).reshape(aval.shape)
 
 
-def is_scalar(v: Var) -> bool:
-    return v.aval.shape == ()
-
-
-class _Checks:
-    """Conditions that the operands of an entry must meet; where one does not, the call goes to `Retry`."""
-
-    def __init__(self, f: Function, head: int):
-        self.f = f
-        self.head = head
-        self.conditions: list[str] = []
-
-    def field(self, o: str, offset: int, type_: str = "ptr") -> str:
-        return self.f.op(f"load {type_}, ptr {self.f.address(o, self.head + offset, 1)}")
-
-    def require(self, condition: str) -> None:
-        self.conditions.append(condition)
-
-    def same(self, a: str, b: str) -> str:
-        return self.f.op(f"icmp eq ptr {a}, {b}")
-
-    def scalar_type(self, dtype: np.dtype) -> str:
-        """The type object of NumPy's scalars of a dtype; `load` fills these variables in."""
-        name = f"@type_{dtype.name}"
-        self.f.globals[name] = f"{name} = global ptr null"
-        return self.f.op(f"load ptr, ptr {name}")
-
-    def dtype(self, o: str, dtype: np.dtype) -> str:
-        number = self.f.op(f"load i32, ptr {self.f.address(self.field(o, 40), self.head + 12, 1)}")
-        return self.f.op(f"icmp eq i32 {number}, {dtype.num}")
-
-    def end(self) -> None:
-        """Go on only if all conditions hold."""
-        if not self.conditions:
-            return
-        good = self.conditions[0]
-        for c in self.conditions[1:]:
-            good = self.f.op(f"and i1 {good}, {c}")
-        self.conditions = []
-        go = self.f.new("good")
-        self.f.do(f"br i1 {good}, label %{go}, label %retry")
-        self.f.label(go)
-
-
-def _data(f: Function, region: Call, objects: list[str], head: int) -> dict[Var, str]:
-    """Where the data of each operand is, all of them checked: exactly arrays, NumPy scalars or floats, of the right dtype, contiguous."""
-    checks = _Checks(f, head)
-    variables = [*region.inputs, *region.outputs]
-    some_array = objects[-1]  # the last operand is a result
-    array_type = checks.field(some_array, -8)
-    is_array: dict[Var, str] = {}
-    for v, o in zip(variables, objects):
-        type_ = checks.field(o, -8)
-        if v.aval.weak_type:
-            f.globals["@PyFloat_Type"] = "@PyFloat_Type = external global i8"
-            checks.require(checks.same(type_, "@PyFloat_Type"))
-            continue
-        is_array[v] = known = checks.same(type_, array_type)
-        if is_scalar(v):
-            known = f.op(f"or i1 {known}, {checks.same(type_, checks.scalar_type(v.aval.dtype))}")
-        checks.require(known)
-    checks.end()
-    data = {}
-    for v, o in zip(variables, objects):
-        own = f.address(o, head, 1)
-        if v.aval.weak_type:
-            data[v] = own
-        elif is_scalar(v):  # an array without axes, or a NumPy scalar, which holds its value itself
-            array = f.op(f"select i1 {is_array[v]}, ptr {o}, ptr {some_array}")
-            scalar = f.op(f"xor i1 {is_array[v]}, true")
-            checks.require(f.op(f"or i1 {scalar}, {checks.dtype(array, v.aval.dtype)}"))
-            data[v] = f.op(f"select i1 {is_array[v]}, ptr {checks.field(o, 0)}, ptr {own}")
-        else:
-            checks.require(checks.dtype(o, v.aval.dtype))
-            checks.require(f.op(f"trunc i32 {checks.field(o, 48, 'i32')} to i1"))  # contiguous
-            data[v] = checks.field(o, 0)
-    checks.end()
-    return data
-
-
-def _entry(name: str, region: Call, names: dict[Stage, str], head: int) -> Function:
+def _entry(name: str, region: Call, names: dict[Stage, str]) -> Function:
     """The C function of a region: `PyObject *entry(self, args, nargs)`."""
     f = Function(name, ["ptr %self", "ptr %args", "i64 %count"], "ptr")
-    objects = [
-        f.op(f"load ptr, ptr {f.address('%args', i, 8)}") for i in range(len(region.inputs) + len(region.outputs))
-    ]
-    data = _data(f, region, objects, head)
+    variables = [*region.inputs, *region.outputs]
+    kinds, constant = constant_of([v.aval for v in variables])
+    f.globals[kinds] = constant
+    data = Table(f, variables)
+    good = f.call("i1", OPERANDS, ("ptr", "%args"), ("i64", str(len(variables))), ("ptr", kinds), ("ptr", data.pointer))
+    go = f.new("good")
+    f.do(f"br i1 {good}, label %{go}, label %retry")
+    f.label(go)
     plan = region.plan
     threads = f.call("i64", pool.THREADS) if any([c.parts > 1 for c in region.chains]) else "1"
     block = _block(f, plan, threads) if plan.size or plan.scratch else ""
@@ -174,13 +97,16 @@ def _entry(name: str, region: Call, names: dict[Stage, str], head: int) -> Funct
         f.call("void", "PyEval_RestoreThread", ("ptr", state))
     if block:
         f.call("void", pool.GIVE, ("ptr", block))
+    first = len(region.inputs)
     if wrong:
         explain, go = f.new("explain"), f.new("go")
         f.do(f"br i1 {f.op(f'icmp eq i64 {wrong}, 0')}, label %{go}, label %{explain}")
         f.label(explain)
-        f.do(f"ret ptr {_call_self(f, str(len(region.inputs)))}")
+        f.do(f"ret ptr {_call_self(f, str(first))}")
         f.label(go)
-    _return_results(f, region, objects[len(region.inputs) :])
+    objects, their_kinds = str(f.address("%args", first, 8)), str(f.address(kinds, first, 4))
+    results = f.call("ptr", RESULTS, ("ptr", objects), ("i64", str(len(region.outputs))), ("ptr", their_kinds))
+    f.do(f"ret ptr {results}")
     f.label("retry")
     f.do(f"ret ptr {_call_self(f, '%count')}")
     return f
@@ -203,26 +129,6 @@ def _block(f: Function, plan: Plan, threads: str) -> str:
     return block
 
 
-def _return_results(f: Function, region: Call, objects: list[str]) -> None:
-    """One result, or a tuple; a result without axes as a NumPy scalar. Errors of CPython's functions (no memory) come out as its NULL."""
-    results = []
-    for o, v in zip(objects, region.outputs):
-        if is_scalar(v):
-            empty = f.call("ptr", "PyTuple_New", ("i64", "0"))
-            results.append(f.call("ptr", "PyObject_GetItem", ("ptr", o), ("ptr", empty)))
-            f.call("void", "Py_DecRef", ("ptr", empty))
-        else:
-            f.call("void", "Py_IncRef", ("ptr", o))
-            results.append(o)
-    if len(results) == 1:
-        f.do(f"ret ptr {results[0]}")
-        return
-    out = f.call("ptr", "PyTuple_New", ("i64", str(len(results))))
-    for i, r in enumerate(results):
-        f.call("i32", "PyTuple_SetItem", ("ptr", out), ("i64", str(i)), ("ptr", r))
-    f.do(f"ret ptr {out}")
-
-
 def replaceable(region: Call) -> dict[Var, list[Var]]:
     """For each result of a region, operands whose memory it may take: those that no other stage reads."""
     readers = Counter([v for s in region.stages for v in s.sources if v in region.inputs])
@@ -240,7 +146,7 @@ def module_text(regions: list[Call]) -> str:
         names: dict[Stage, str] = {}
         for i, s in enumerate([s for c in region.chains for s in c.stages]):
             names[s] = _shared(functions, s.write(f"stage{k}_{i}")).name
-        region.entry = _shared(functions, _entry(f"entry{k}", region, names, host().head)).name
+        region.entry = _shared(functions, _entry(f"entry{k}", region, names)).name
         region.replaceable = replaceable(region)
     return _module(list(functions.values()))
 
@@ -264,26 +170,6 @@ def _module(functions: list[Function]) -> str:
             "",
         ]
     )
-
-
-def load(text: str) -> Loaded:
-    """A module's code: from the cache, or compiled and put there."""
-    h = host()
-    if "@fnets_" in text:
-        pool.start()
-    name = cache.key_of(text, h.cpu, h.features, h.version)
-    code = cache.read(name)
-    loaded = None
-    if code is not None:
-        with contextlib.suppress(Exception):  # an object that cannot be loaded is built again
-            loaded = Loaded(code)
-    if loaded is None:
-        code = object_code(text)
-        cache.write(name, code)
-        loaded = Loaded(code)
-    for dtype in re.findall(r"^@type_(\w+) = global", text, re.MULTILINE):
-        ctypes.c_void_p.from_address(loaded.variable(f"type_{dtype}")).value = id(np.dtype(dtype).type)
-    return loaded
 
 
 # ------------------------------------------------------------------ as an equation

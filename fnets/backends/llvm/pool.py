@@ -1,4 +1,4 @@
-"""Threads and memory for native code. May import engine.
+"""Threads and memory for native code. May import engine, loading, operands, text.
 
 `fnets_parfor(task, operands, n, limit)` runs task(operands, i, thread) for all i below n, on several threads, whose numbers are below `limit`.
 `fnets_take(bytes)` gives a block of memory, the one that was given back last if it is large enough; `fnets_give` gives it back.
@@ -17,7 +17,9 @@ import ctypes
 import os
 import threading
 
-from fnets.backends.llvm.engine import Loaded, host, object_code
+from fnets.backends.llvm import operands
+from fnets.backends.llvm.engine import Loaded, host
+from fnets.backends.llvm.loading import load
 from fnets.backends.llvm.text import ATTRIBUTES
 
 PARFOR, TAKE, GIVE, THREADS = "fnets_parfor", "fnets_take", "fnets_give", "fnets_threads"
@@ -207,8 +209,6 @@ other:
 end:
   ret void
 }}
-
-{ATTRIBUTES}
 """
 
 _lock = threading.Lock()
@@ -238,11 +238,12 @@ def _word(name: str) -> ctypes.c_int64:
 
 
 def start() -> None:
-    """Load the pool's code and have its workers running."""
+    """Load the code that all modules share and have the workers running."""
     with _lock:
         if not _pool:
-            _pool.append(Loaded(object_code(TEXT)))
-            for name in (PARFOR, TAKE, GIVE, THREADS):
+            _pool.append(load(TEXT + operands.text(host().head) + ATTRIBUTES))
+            operands.fill(_pool[0].variable)
+            for name in (PARFOR, TAKE, GIVE, THREADS, operands.OPERANDS, operands.RESULTS):
                 host().binding.add_symbol(name, _pool[0].address(name))
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(_pool[0]))
             os.register_at_fork(after_in_child=_after_fork)

@@ -1,13 +1,15 @@
-"""The backend: optimise, group, compile the regions, and write the schedule around them. May import core, anchors, numpy_codegen, kernel, prepare, regions."""
+"""The backend: optimise, group, compile the regions, and write the schedule around them. May import core, anchors,
+kernel, loading, numpy_codegen, pool, prepare, regions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import NamedTuple
 
-from fnets.backends.llvm import anchors
+from fnets.backends.llvm import anchors, pool
 from fnets.backends.llvm.engine import host
-from fnets.backends.llvm.kernel import as_equation, load, module_text
+from fnets.backends.llvm.kernel import as_equation, module_text
+from fnets.backends.llvm.loading import load
 from fnets.backends.llvm.prepare import prepare
 from fnets.backends.llvm.regions import Call, schedule
 from fnets.backends.numpy_codegen import generate
@@ -56,6 +58,7 @@ def compile_native(jaxpr: Jaxpr, own_outputs: bool = False, donated: tuple[int, 
     regions = [s for s in steps if isinstance(s, Call)]
     report = report_of(steps)
     if regions:
+        pool.start()
         loaded = load(module_text(regions))
         eqns = [as_equation(s, loaded) if isinstance(s, Call) else s for s in steps]
         jaxpr = jaxpr.replace(eqns=eqns)
