@@ -199,7 +199,8 @@ class Compiled(Lowered):
         >>> fnets.jit(lambda x: x * 2, backend="numpy").lower(1.0).compile().report() is None
         True
         """
-        return getattr(self._run, "report", None)
+        report = getattr(self._run, "report", None)
+        return None if report is None else report()
 
 
 def _type(a: ShapedArray) -> str:

@@ -17,12 +17,18 @@ import stat
 from fnets.files import atomic_write
 
 LIMIT = 256 << 20
-_KEY_FILE, _SUFFIX, _TAG = "key", ".o", 32
+CODE, PROGRAM = ".o", ".json"  # what an entry is
+_KEY_FILE, _TAG = "key", 32
+
+
+def is_on() -> bool:
+    """False if the user wants no cache."""
+    return os.environ.get("FNETS_CACHE", "1").lower() not in ("0", "false", "no", "off")
 
 
 def directory() -> pathlib.Path | None:
     """The cache's directory, made if it is missing; None if there is no cache, or none that is safe."""
-    if os.environ.get("FNETS_CACHE", "1").lower() in ("0", "false", "no", "off"):
+    if not is_on():
         return None
     chosen = os.environ.get("FNETS_CACHE_DIR")
     base = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache"))
@@ -62,29 +68,29 @@ def key_of(*parts: str) -> str:
     return digest.hexdigest()
 
 
-def read(name: str) -> bytes | None:
+def read(name: str, kind: str = CODE) -> bytes | None:
     """An entry, or None if there is none that can be trusted."""
     with contextlib.suppress(OSError):
         folder = directory()
         secret = None if folder is None else _secret(folder)
         if folder is not None and secret is not None:
-            path = folder / (name + _SUFFIX)
+            path = folder / (name + kind)
             content = path.read_bytes()
             tag, code = content[:_TAG], content[_TAG:]
-            if hmac.compare_digest(tag, _tag(secret, name, code)):
+            if hmac.compare_digest(tag, _tag(secret, name + kind, code)):
                 os.utime(path)
                 return code
     return None
 
 
-def write(name: str, code: bytes) -> None:
+def write(name: str, code: bytes, kind: str = CODE) -> None:
     """Store an entry, if there is a cache and it can be written to."""
     with contextlib.suppress(OSError):
         folder = directory()
         secret = None if folder is None else _secret(folder)
         if folder is not None and secret is not None:
-            with atomic_write(folder / (name + _SUFFIX)) as file:
-                file.write(_tag(secret, name, code) + code)
+            with atomic_write(folder / (name + kind)) as file:
+                file.write(_tag(secret, name + kind, code) + code)
             _trim(folder)
 
 
@@ -93,7 +99,9 @@ def _tag(secret: bytes, name: str, code: bytes) -> bytes:
 
 
 def _trim(folder: pathlib.Path) -> None:
-    entries = [(s.st_mtime, s.st_size, p) for p in folder.glob("*" + _SUFFIX) for s in (p.stat(),)]
+    entries = [
+        (s.st_mtime, s.st_size, p) for kind in (CODE, PROGRAM) for p in folder.glob("*" + kind) for s in (p.stat(),)
+    ]
     total = sum(size for _, size, _ in entries)
     for _, size, path in sorted(entries):
         if total <= LIMIT:

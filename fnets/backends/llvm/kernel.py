@@ -9,7 +9,10 @@ of the right dtype, the call goes to `Retry`, which converts and copies.
 from __future__ import annotations
 
 import ctypes
+import functools
+import itertools
 from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,7 +26,7 @@ from fnets.backends.llvm.regions import Call
 from fnets.backends.llvm.stage import Stage
 from fnets.backends.llvm.text import ATTRIBUTES, Function
 from fnets.core.avals import ShapedArray
-from fnets.core.ir import Eqn, Var, eval_jaxpr
+from fnets.core.ir import Eqn, Jaxpr, Var, eval_jaxpr
 from fnets.core.primitive import Primitive
 from fnets.errors import IndexingError
 
@@ -49,20 +52,20 @@ _new_function.argtypes = (ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)
 class Retry:
     """Takes over from an entry: with contiguous arrays, or, if it gets no results, in NumPy, for the error that the kernels found.
 
-    It is the entry's `self`, so what it holds lives as long as the entry.
+    It is the entry's `self`, so what it holds lives as long as the entry. `explain` gives the program of the call.
     """
 
-    def __init__(self, loaded: Loaded, address: int, region: Call):
+    def __init__(self, loaded: Loaded, address: int, inputs: list[ShapedArray], explain: Callable[[], Jaxpr]):
         self._loaded = loaded
-        self._inputs = [v.aval for v in region.inputs]
-        self._jaxpr = region.jaxpr if any([s.errors for s in region.stages]) else None
+        self._inputs = inputs
+        self._explain = explain
         self._definition = _MethodDef(b"kernel", address, _FASTCALL, None)
         self.entry = _new_function(ctypes.addressof(self._definition), self, None)
 
     def __call__(self, *args: Any) -> Any:
         inputs = [_as_expected(x, a) for x, a in zip(args, self._inputs)]
-        if len(args) == len(self._inputs) and self._jaxpr is not None:
-            eval_jaxpr(self._jaxpr, inputs)
+        if len(args) == len(self._inputs):
+            eval_jaxpr(self._explain(), inputs)
             raise IndexingError(
                 "[jit] expected indices within bounds, got some beyond. Run it with backend='numpy' to see where."
             )
@@ -129,26 +132,28 @@ def _block(f: Function, plan: Plan, threads: str) -> str:
     return block
 
 
-def replaceable(region: Call) -> dict[Var, list[Var]]:
-    """For each result of a region, operands whose memory it may take: those that no other stage reads."""
-    readers = Counter([v for s in region.stages for v in s.sources if v in region.inputs])
-    return {
-        r: [v for v in s.replaceable(r) if readers[v] == 1 and v.aval.shape == r.aval.shape]
+def replaceable(region: Call) -> tuple[tuple[int, ...], ...]:
+    """For each result of a region, the positions of operands whose memory it may take: those that no other stage reads."""
+    position = {v: i for i, v in enumerate(region.inputs)}
+    readers = Counter([v for s in region.stages for v in s.sources if v in position])
+    may_take = {
+        r: tuple([position[v] for v in s.replaceable(r) if readers[v] == 1 and v.aval.shape == r.aval.shape])
         for s in region.stages
         for r in s.stored
     }
+    return tuple([may_take[v] for v in region.outputs])
 
 
-def module_text(regions: list[Call]) -> str:
-    """The LLVM module of a program's regions; each region is told the name of its `entry`. Functions that are alike are written once."""
+def module_text(regions: list[Call]) -> tuple[str, list[str]]:
+    """The LLVM module of a program's regions, and the names of their entries. Functions that are alike are written once."""
     functions: dict[str, Function] = {}  # by their text under a common name
+    entries = []
     for k, region in enumerate(regions):
         names: dict[Stage, str] = {}
         for i, s in enumerate([s for c in region.chains for s in c.stages]):
             names[s] = _shared(functions, s.write(f"stage{k}_{i}")).name
-        region.entry = _shared(functions, _entry(f"entry{k}", region, names)).name
-        region.replaceable = replaceable(region)
-    return _module(list(functions.values()))
+        entries.append(_shared(functions, _entry(f"entry{k}", region, names)).name)
+    return _module(list(functions.values())), entries
 
 
 def _shared(functions: dict[str, Function], f: Function) -> Function:
@@ -174,27 +179,34 @@ def _module(functions: list[Function]) -> str:
 
 # ------------------------------------------------------------------ as an equation
 
+
+def _run(*args: Any, kernel: Callable, results: tuple[ShapedArray, ...], **params: Any) -> list:
+    out = kernel(*args, *[np.empty(a.shape, a.dtype) for a in results])
+    return list(out) if len(results) > 1 else [out]
+
+
 native_p = Primitive("native_region", multi=True, fresh=True)
-native_p.impl = lambda *args, kernel: kernel(*args)
+native_p.impl = _run
 
 
-class Kernel:
-    """A region's entry, and the types of its results."""
-
-    def __init__(self, region: Call, loaded: Loaded):
-        self.region = region
-        self.entry = Retry(loaded, loaded.address(region.entry), region).entry
-        self.results = [v.aval for v in region.outputs]
-
-    def __call__(self, *args: Any) -> list:
-        out = self.entry(*args, *[np.empty(a.shape, a.dtype) for a in self.results])
-        return list(out) if len(self.results) > 1 else [out]
+def as_equation(region: Call, entry: str) -> Eqn:
+    """The equation that calls a region by the name of its entry; `link` makes it one that can run."""
+    params = {"entry": entry, "replaceable": replaceable(region)}
+    return Eqn(native_p, region.inputs, region.outputs, params, region.eqns[-1].where)
 
 
-def as_equation(region: Call, loaded: Loaded) -> Eqn:
-    """The equation that calls a region."""
-    kernel = Kernel(region, loaded)
-    return Eqn(native_p, region.inputs, region.outputs, {"kernel": kernel}, region.eqns[-1].where)
+def link(eqns: Sequence[Eqn], loaded: Loaded, explain: Callable[[int], Jaxpr]) -> list[Eqn]:
+    """The equations with machine code for the native calls; `explain` gives the program of each call by its number."""
+    out = []
+    count = itertools.count()
+    for e in eqns:
+        if e.prim is native_p:
+            address = loaded.address(e.params["entry"])
+            program = functools.partial(explain, next(count))
+            kernel = Retry(loaded, address, [v.aval for v in e.invars], program).entry
+            e = e.replace(params=e.params | {"kernel": kernel, "results": tuple([v.aval for v in e.outvars])})
+        out.append(e)
+    return out
 
 
 def _is_free(cg: Any, u: Var, operands: tuple[Var, ...]) -> bool:
@@ -203,19 +215,19 @@ def _is_free(cg: Any, u: Var, operands: tuple[Var, ...]) -> bool:
 
 
 def _lower(cg: Any, e: Eqn, args: list[str], out: str | None) -> str:
-    kernel = e.params["kernel"]
     operands = [f"float({a})" if v.aval.weak_type and v.aval.dtype.kind != "f" else a for v, a in zip(e.invars, args)]
     empty = cg.const(new_array, "empty")
     taken: set[Var] = set()
     results = []
-    for v in e.outvars:
-        place = next((u for u in kernel.region.replaceable[v] if u not in taken and _is_free(cg, u, e.invars)), None)
+    for v, positions in zip(e.outvars, e.params["replaceable"]):
+        candidates = [e.invars[i] for i in positions]
+        place = next((u for u in candidates if u not in taken and _is_free(cg, u, e.invars)), None)
         if place is None:
             results.append(f"{empty}({v.aval.shape}, {cg.const(v.aval.dtype, 'dtype')})")
         else:
             taken.add(place)
             results.append(cg.name(place))
-    call = f"{cg.const(kernel.entry, 'native')}({', '.join([*operands, *results])})"
+    call = f"{cg.const(e.params['kernel'], 'native')}({', '.join([*operands, *results])})"
     return call if len(results) > 1 else f"({call},)"
 
 

@@ -1,5 +1,5 @@
 """The backend: optimise, group, compile the regions, and write the schedule around them. May import core, anchors,
-kernel, loading, numpy_codegen, pool, prepare, regions."""
+engine, kernel, loading, numpy_codegen, pool, prepare, regions."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from fnets.backends.llvm import anchors, pool
-from fnets.backends.llvm.engine import host
-from fnets.backends.llvm.kernel import as_equation, module_text
-from fnets.backends.llvm.loading import load
+from fnets.backends.llvm.engine import Loaded, host
+from fnets.backends.llvm.kernel import as_equation, link, module_text
+from fnets.backends.llvm.loading import Saved, load
 from fnets.backends.llvm.prepare import prepare
 from fnets.backends.llvm.regions import Call, schedule
 from fnets.backends.numpy_codegen import generate
@@ -52,16 +52,36 @@ def report_of(steps: list[Eqn | Call]) -> Report:
 
 def compile_native(jaxpr: Jaxpr, own_outputs: bool = False, donated: tuple[int, ...] = ()) -> Callable[..., list]:
     """Compile to a function of the flat arguments, as `compile_numpy`; raises `Unavailable` where there is no native code."""
-    vector_bytes = host().vector_bytes
-    jaxpr = prepare(jaxpr)
-    steps = schedule(jaxpr, vector_bytes, anchors.lower)
-    regions = [s for s in steps if isinstance(s, Call)]
-    report = report_of(steps)
-    if regions:
-        pool.start()
-        loaded = load(module_text(regions))
-        eqns = [as_equation(s, loaded) if isinstance(s, Call) else s for s in steps]
-        jaxpr = jaxpr.replace(eqns=eqns)
-    run = generate(jaxpr, own_outputs, donated)
-    run.report = report  # type: ignore[attr-defined]
+    pool.start()
+    source = jaxpr.replace()  # a memo keys on the jaxpr weakly: its value must not hold it
+
+    def explain(number: int) -> Jaxpr:
+        return [s for s in _schedule(source)[1] if isinstance(s, Call)][number].jaxpr
+
+    saved = Saved(source, str(pool.num_threads()))
+    program, loaded = saved.find() or _compile(source, saved)
+    if loaded is not None:
+        program = program.replace(eqns=link(program.eqns, loaded, explain))
+    run = generate(program, own_outputs, donated)
+    run.report = lambda: report_of(_schedule(source)[1])  # type: ignore[attr-defined]
     return run
+
+
+def _schedule(jaxpr: Jaxpr) -> tuple[Jaxpr, list[Eqn | Call]]:
+    """The program as it is when its equations are grouped, and its schedule."""
+    prepared = prepare(jaxpr)
+    return prepared, schedule(prepared, host().vector_bytes, anchors.lower)
+
+
+def _compile(jaxpr: Jaxpr, saved: Saved) -> tuple[Jaxpr, Loaded | None]:
+    """The schedule as a program with native calls, and their code."""
+    prepared, steps = _schedule(jaxpr)
+    regions = [s for s in steps if isinstance(s, Call)]
+    if not regions:
+        return prepared.replace(eqns=steps), None
+    text, entries = module_text(regions)
+    names = iter(entries)
+    program = prepared.replace(eqns=[as_equation(s, next(names)) if isinstance(s, Call) else s for s in steps])
+    loaded = load(text)
+    saved.keep(program, text)
+    return program, loaded

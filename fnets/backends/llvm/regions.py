@@ -93,8 +93,6 @@ class Call(Region):
         self.chains: list[Chain] = chains(self.stages, native.vector_bytes)
         counts = [s.errors for s in self.stages if s.errors is not None]
         self.plan = Plan(self.chains, {*self.inputs, *self.outputs}, counts)
-        self.entry = ""  # the name of its function
-        self.replaceable: dict[Var, list[Var]] = {}  # operands in whose memory a result may be written
 
 
 def _inside(node: Nest | Eqn) -> list[Eqn]:
