@@ -1,12 +1,14 @@
-"""Compound primitives in terms of those that kernels are made of. May import core, text.
+"""Compound primitives in terms of those that kernels are made of. May import core, grouping, text.
 
-softmax, log_softmax and logsumexp over trailing axes become elementwise work and reductions, basic indices slices and reshapes.
+softmax, log_softmax and logsumexp over trailing axes become elementwise work and reductions, basic indices slices and reshapes, and reductions
+over trailing and other axes two reductions.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from fnets.backends.llvm.grouping import REDUCTIONS, fits_a_nest
 from fnets.backends.llvm.text import DOUBLE, SINGLE
 from fnets.core.avals import ShapedArray
 from fnets.core.ir import Atom, Eqn, Jaxpr, Literal, Var
@@ -109,8 +111,25 @@ def _place(e: Eqn) -> list[Eqn] | None:
     return w.ending_in(y)
 
 
+def _reduction(e: Eqn) -> list[Eqn] | None:
+    (x,), axes = e.invars, e.params["axes"]
+    last = x.aval.ndim
+    while last - 1 in axes:
+        last -= 1  # those from here on are trailing axes
+    others = tuple([a for a in axes if a < last])
+    if fits_a_nest(e) or not others or last == x.aval.ndim:
+        return None
+    w = _Writer(e)
+    return w.ending_in(w(e.prim.name, w(e.prim.name, x, axes=tuple(range(last, x.aval.ndim))), axes=others))
+
+
 _ROWS = {"softmax": _softmax, "log_softmax": _log_softmax, "logsumexp": _logsumexp}
-_EXPANSIONS = {**dict.fromkeys(_ROWS, _row_functions), "getitem": _getitem, "place": _place}
+_EXPANSIONS = {
+    **dict.fromkeys(_ROWS, _row_functions),
+    **dict.fromkeys(REDUCTIONS, _reduction),
+    "getitem": _getitem,
+    "place": _place,
+}
 
 
 def expand(jaxpr: Jaxpr) -> Jaxpr:

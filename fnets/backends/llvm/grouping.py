@@ -1,21 +1,21 @@
 """Grouping: which equations one loop nest can run together. May import core, operations, text.
 
 A nest is a set of equations over one domain: the elementwise ones of that shape, reductions of it over trailing axes with the equations on
-their results (softmax, layer norm), and reductions over leading axes. Reshapes vanish: who reads one natively reads its source in another shape.
+their results (softmax, layer norm), and reductions over other axes or all of them. Reshapes vanish: who reads one natively reads its source in another shape.
 """
 
 from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from fnets.backends.llvm.operations import converts, operand_dtypes
 from fnets.backends.llvm.text import is_supported
 from fnets.core.ir import Atom, Eqn, Literal, Var
 
-REDUCTIONS = {"reduce_sum", "reduce_max", "reduce_min", "reduce_and", "reduce_or", "reduce_xor"}
-_LONG_ROW = 1 << 14  # a longer row is not kept on the stack for a second pass
+REDUCTIONS = {"reduce_sum", "reduce_prod", "reduce_max", "reduce_min", "reduce_and", "reduce_or", "reduce_xor"}
+LONG_ROW = 1 << 14  # a longer row is not kept on the stack for a second pass
 RECENT = 12  # how many nests (or regions) back an equation may join
 
 
@@ -83,6 +83,15 @@ class Reads:
         return v
 
 
+def is_trailing(axes: tuple[int, ...], ndim: int) -> bool:
+    """True for the last axes of an array.
+
+    >>> is_trailing((1, 2), 3), is_trailing((0, 2), 3)
+    (True, False)
+    """
+    return axes == tuple(range(ndim - len(axes), ndim))
+
+
 def fits_a_nest(e: Eqn) -> bool:
     """True if a loop nest can run the equation."""
     out = e.outvars[0].aval if len(e.outvars) == 1 else None
@@ -90,13 +99,13 @@ def fits_a_nest(e: Eqn) -> bool:
         return False
     if e.prim.name in REDUCTIONS:
         x = e.invars[0].aval
-        axes, n = e.params["axes"], x.ndim
-        trailing, leading = axes == tuple(range(n - len(axes), n)), axes == tuple(range(len(axes)))
-        ends = trailing or leading and out.size > 1  # vectors run along what is kept
+        axes = e.params["axes"]
+        vectors = max([i for i, size in enumerate(x.shape) if size > 1], default=0)  # run along this axis
+        fits = is_trailing(axes, x.ndim) or vectors not in axes
         logic = e.prim.name not in ("reduce_and", "reduce_or", "reduce_xor") or x.dtype.kind in "biu"
         return (
             bool(axes)
-            and ends
+            and fits
             and logic
             and is_supported(out.dtype)
             and not x.weak_type
@@ -112,7 +121,8 @@ class Nest:
     """Equations that run in one loop nest over `domain`.
 
     trailing: how many last axes its trailing reductions reduce, which are the inner loop then; None if there are none.
-    level: of each result "full", "row" (one value for each index of the other axes), "to_row" or "to_column" (reductions).
+    level: of each result "full", "row" (one value for each index of the other axes), or of reductions "to_row", "to_column" (over axes along
+      which no vectors run) or "to_all" (over all axes, where no row is that long).
     """
 
     def __init__(self, domain: tuple[int, ...]):
@@ -125,6 +135,10 @@ class Nest:
     def rows(self) -> tuple[int, ...]:
         """The axes that stay when the trailing ones are reduced."""
         return self.domain[: len(self.domain) - (self.trailing or 0)]
+
+    def without(self, axes: Collection[int]) -> tuple[int, ...]:
+        """The domain with 1 in some axes."""
+        return tuple([1 if i in axes else n for i, n in enumerate(self.domain)])
 
     def padded(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         return (1,) * (len(self.domain) - len(shape)) + shape
@@ -150,10 +164,12 @@ class Nest:
             if x != self.domain:
                 return None
             k = len(axes)
-            if axes[-1] == n - 1:
+            if k == n and (self.trailing not in (None, n) or math.prod(x) > LONG_ROW):
+                return "to_all"
+            if is_trailing(axes, n):
                 fits = self.trailing in (None, k) and all([self._splits(s, k) for s in self.shapes])
                 return "to_row" if fits else None
-            return "to_column" if self.trailing is None or k <= n - self.trailing else None
+            return "to_column" if self.trailing is None or axes[-1] < n - self.trailing else None
         out = e.outvars[0].aval.shape
         if (
             self.trailing is not None
@@ -172,11 +188,10 @@ class Nest:
         self.level[e.outvars[0]] = level
         if level == "to_row":
             self.trailing = len(e.params["axes"])
-        if level in ("full", "to_row", "to_column"):
+        if level != "row":
             self.shapes += [self.padded(v.aval.shape) for v in e.invars if type(v) is Var]
         if level == "to_column":
-            k = len(e.params["axes"])
-            self.shapes.append((1,) * k + self.domain[k:])
+            self.shapes.append(self.without(e.params["axes"]))
 
 
 def group(eqns: list[Eqn], reads: Reads) -> list[Nest | Eqn]:
@@ -225,7 +240,7 @@ def _may_read(nest: Nest, index: int, e: Eqn, maker: dict[Var, int], reads: Read
         if type(s) is Literal or maker.get(s) != index:
             continue
         level = nest.level[s]
-        if level == "to_column":
+        if level in ("to_column", "to_all"):
             return False
         if level == "full" and v.aval.shape != nest.domain:
             return False
@@ -233,6 +248,6 @@ def _may_read(nest: Nest, index: int, e: Eqn, maker: dict[Var, int], reads: Read
             rows = nest.padded_row(s.aval.shape)
             full = e.outvars[0].aval.shape == nest.domain or e.prim.name in REDUCTIONS
             here = nest.padded(v.aval.shape) if full else nest.padded_row(v.aval.shape)
-            if here != rows or full and math.prod(nest.domain) > _LONG_ROW * math.prod(nest.rows()):
+            if here != rows or full and math.prod(nest.domain) > LONG_ROW * math.prod(nest.rows()):
                 return False
     return True

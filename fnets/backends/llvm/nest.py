@@ -20,9 +20,11 @@ from fnets.core.ir import Atom, Eqn, Literal, Var
 
 _UNROLL = 4  # vectors that a reduction keeps
 _BLOCK = 32  # rounds of the inner loop that are summed before they join the total
+_TOTALS = ("to_column", "to_all")  # reductions that add to what is in memory
 
 COMBINE: dict[str, Callable[[Lanes, str, str, np.dtype], str]] = {
     "reduce_sum": lambda v, a, b, d: v.binary("fadd" if d.kind == "f" else "add", a, b, d),
+    "reduce_prod": lambda v, a, b, d: v.binary("fmul" if d.kind == "f" else "mul", a, b, d),
     "reduce_max": maximum,
     "reduce_min": minimum,
     **{f"reduce_{n}": (lambda v, a, b, d, n=n: v.binary(n, a, b, d)) for n in ("and", "or", "xor")},
@@ -32,6 +34,8 @@ COMBINE: dict[str, Callable[[Lanes, str, str, np.dtype], str]] = {
 def _identity(name: str, dtype: np.dtype) -> object:
     if name in ("reduce_sum", "reduce_or", "reduce_xor"):
         return 0
+    if name == "reduce_prod":
+        return 1
     if name == "reduce_and":
         return True if dtype == BOOL else -1
     sign = -1 if name == "reduce_max" else 1
@@ -47,18 +51,30 @@ def register_dtype(v: Var | Literal) -> np.dtype:
     return DOUBLE if v.aval.weak_type else v.aval.dtype
 
 
-def vectors(f: Function, width: int, body: Callable[[Lanes, str], object]) -> None:
-    """A loop from %low to %high in vectors, whose rest is a vector with a mask that is computed."""
-    rest = f.op(f"urem i64 {f.op('sub i64 %high, %low')}, {width}")
-    full = f.op(f"sub i64 %high, {rest}")
-    with f.when(f.op(f"icmp slt i64 %low, {full}")), f.loop("%low", full, width) as loop:
+def vectors(
+    f: Function, width: int, body: Callable[[Lanes, str], object], low: str | int = "%low", high: str | int = "%high"
+) -> None:
+    """A loop in vectors, whose rest is a vector with a mask that is computed."""
+    full = _last_step(f, low, high, width)
+    with f.when(f.op(f"icmp slt i64 {low}, {full}")), f.loop(low, full, width) as loop:
         body(Lanes(f, width), loop.index)
     if width > 1:
-        with f.when(f.op(f"icmp slt i64 {full}, %high")):
-            lanes = Lanes(f, width)
-            numbers = f"<{', '.join(f'i64 {i}' for i in range(width))}>"
-            left = lanes.splat(f.op(f"sub i64 %high, {full}"), INT64)
-            body(Lanes(f, width, lanes.compare("ult", numbers, left, INT64)), full)
+        with f.when(f.op(f"icmp slt i64 {full}, {high}")):
+            body(_up_to(f, width, full, high), full)
+
+
+def _last_step(f: Function, low: str | int, high: str | int, step: int) -> str:
+    """Where whole steps from `low` end."""
+    rest = f.op(f"urem i64 {f.op(f'sub i64 {high}, {low}')}, {step}")
+    return f.op(f"sub i64 {high}, {rest}")
+
+
+def _up_to(f: Function, width: int, at: str, high: str | int) -> Lanes:
+    """A vector at column `at` of which loads and stores touch what lies below `high`."""
+    lanes = Lanes(f, width)
+    numbers = f"<{', '.join(f'i64 {i}' for i in range(width))}>"
+    left = lanes.splat(f.op(f"sub i64 {high}, {at}"), INT64)
+    return Lanes(f, width, lanes.compare("slt", numbers, left, INT64))
 
 
 class NestStage(Stage):
@@ -148,10 +164,9 @@ class NestStage(Stage):
         """What is cut into parts: the outermost loop, or the columns if there is no other and no row's sum runs along them."""
         levels = self.nest.level
         self.extent = self.chunk = self.trips[0] if self.outer else self.columns
-        columns = [v for v in self.stored if levels[v] == "to_column"]
-        cleared = any([self._has_parts(self._result_shape(v)) for v in columns])  # as a whole, before the loops
-        self.blocking = self.extent if cleared or not self.outer and "to_row" in levels.values() else 1
-        self.accumulated = frozenset(columns if self.blocking < self.extent else ())
+        self.blocking = self.extent if not self.outer and "to_row" in levels.values() else 1
+        sums = [v for v in self.stored if levels[v] in _TOTALS and not self._has_parts(self._result_shape(v))]
+        self.accumulated = frozenset(sums if self.blocking < self.extent else ())
         self.accesses: dict[
             Var, set[tuple[int, ...]]
         ] = {}  # of each buffer, the padded shapes in which it is read or written
@@ -226,7 +241,7 @@ class NestStage(Stage):
     def write(self, name: str) -> Function:
         self.f = self.begin(name, alias=True)
         for v in self.stored:
-            if self.nest.level[v] == "to_column":
+            if self.nest.level[v] in _TOTALS:
                 self._clear(v)
         self._fix()
         self._rows(0, [])
@@ -234,19 +249,23 @@ class NestStage(Stage):
         return self.f
 
     def _clear(self, v: Var) -> None:
-        """Fill the result of a leading reduction with its identity."""
-        size, dtype = v.aval.size, v.aval.dtype
-        lanes = self.width
+        """Fill this part of the result of a reduction with its identity."""
+        size, dtype, shape = v.aval.size, v.aval.dtype, self._result_shape(v)
         identity = _identity(self.own[v].prim.name, dtype)
 
         def fill(at: Lanes, offset: str | int) -> None:
             at.store(at.const(identity, dtype), self.f.address(self.pointer[v], offset, dtype.itemsize), dtype)
 
-        if size >= lanes:
-            with self.f.loop(0, size // lanes * lanes, lanes) as loop:
-                fill(Lanes(self.f, lanes), loop.index)
-        if size % lanes:
-            fill(self._masked(size % lanes), size // lanes * lanes)
+        if self._has_parts(shape) and self.blocking < self.extent:
+            low, high = (self.f.mul(edge, size // self.extent) for edge in ("%low", "%high"))
+            vectors(self.f, self.width, fill, low, high)
+            return
+        whole = size // self.width * self.width
+        if whole:
+            with self.f.loop(0, whole, self.width) as loop:
+                fill(Lanes(self.f, self.width), loop.index)
+        if size > whole:
+            fill(self._masked(size - whole), whole)
 
     def _masked(self, count: int) -> Lanes:
         bits = ", ".join(f"i1 {'true' if i < count else 'false'}" for i in range(self.width))
@@ -340,7 +359,7 @@ class NestStage(Stage):
             return
         for e in here:
             self._prepare(e)
-        sums = [e for e in here if levels[e.outvars[0]] == "to_row"]
+        sums = [e for e in here if levels[e.outvars[0]] in ("to_row", "to_all")]
         keeps = [
             v for e in here if levels[v := e.outvars[0]] == "full" and self._needed_later(v) and not self._is_cheap(v)
         ]
@@ -352,7 +371,12 @@ class NestStage(Stage):
         body = lambda v, at, totals: self._body(v, at, here, totals)  # noqa: E731
         results = self._loops(sums, body)
         for e, x in zip(sums, results):
-            self.row_values[e.outvars[0]] = x
+            out = e.outvars[0]
+            if levels[out] == "to_row":
+                self.row_values[out] = x
+            else:
+                v, pointer, dtype = Lanes(self.f, 1), self.pointer[out], out.aval.dtype
+                v.store(COMBINE[e.prim.name](v, v.load(pointer, dtype), x, dtype), pointer, dtype)
 
     def _prepare(self, e: Eqn) -> None:
         """Spread over the lanes what stays the same along the row, before its loop begins."""
@@ -383,9 +407,8 @@ class NestStage(Stage):
         level = self.nest.level[v]
         if level == "full":
             return self.domain
-        if level == "to_column":
-            k = len(self.own[v].params["axes"])
-            return (1,) * k + self.domain[k:]
+        if level in _TOTALS:
+            return self.nest.without(self.own[v].params["axes"])
         shape = self.nest.padded_row(v.aval.shape)
         assert shape is not None
         return shape
@@ -394,10 +417,11 @@ class NestStage(Stage):
         return self.strides(self._result_shape(v))
 
     def _loops(self, sums: list[Eqn], body: Callable) -> list[str]:
-        """The inner loop over all columns; returns the results of its reductions."""
+        """The inner loop over all columns, or this part's if they are cut; returns the results of its reductions."""
         f, w, n = self.f, self.width, self.columns
-        if not sums and not self.outer and self.chunk < n:
-            self._shared_loop(body)
+        cut = not self.outer and self.chunk < n
+        if cut and not sums:
+            vectors(f, w, lambda v, at: body(v, at, []))
             return []
         unroll = _UNROLL if sums and n >= _UNROLL * w else 1
         step = unroll * w
@@ -419,10 +443,35 @@ class NestStage(Stage):
                 loop.next = parts
             return loop.results
 
+        def across(totals: list[str]) -> list[str]:
+            vectors = [totals[i : i + len(sums)] for i in range(0, len(totals), len(sums) or 1)]
+            while len(vectors) > 1:
+                vectors = [join(a, b) for a, b in zip(vectors[::2], vectors[1::2])]
+            return [self._across(e, x) for e, x in zip(sums, vectors[0] if vectors else ())]
+
+        block = _BLOCK * step
+        if cut:
+            places = [f.allocate(d.itemsize * w) for d in dtypes * unroll]
+
+            def keep(values: list[str]) -> None:
+                for x, place, d in zip(values, places, dtypes * unroll):
+                    v.store(x, place, d)
+
+            keep(start)
+            full = _last_step(f, "%low", "%high", step)
+            with f.when(f.op(f"icmp slt i64 %low, {full}")):
+                with f.loop("%low", full, block, list(zip(types, start))) as outer:
+                    end = f.smaller(f.add(outer.index, block), full)
+                    outer.next = join(outer.values, rounds(outer.index, end, start))
+                keep(outer.results)
+            with f.when(f.op(f"icmp slt i64 {full}, %high")), f.loop(full, "%high", w) as loop:
+                totals = [v.load(place, d) for place, d in zip(places, dtypes)]
+                keep(body(_up_to(f, w, loop.index, "%high"), loop.index, totals))
+            return across([v.load(place, d) for place, d in zip(places, dtypes * unroll)])
+
         done, totals = 0, start
         main = n // step
         if sums and main > 2 * _BLOCK:
-            block = _BLOCK * step
             done = main // _BLOCK * block
             with f.loop(0, done, block, list(zip(types, start))) as outer:
                 end = f.add(outer.index, block)
@@ -440,14 +489,7 @@ class NestStage(Stage):
             done = end
         if n - done:
             first = body(self._masked(n - done), done, first)
-        vectors = [first, *[totals[i : i + len(sums)] for i in range(len(sums), len(totals), len(sums) or 1)]]
-        while len(vectors) > 1:
-            vectors = [join(a, b) for a, b in zip(vectors[::2], vectors[1::2])]
-        return [self._across(e, x) for e, x in zip(sums, vectors[0])]
-
-    def _shared_loop(self, body: Callable) -> None:
-        """The inner loop over this part's columns, whose rest is a vector with a mask that is computed."""
-        vectors(self.f, self.width, lambda v, at: body(v, at, []))
+        return across([*first, *totals[len(sums) :]])
 
     def _across(self, e: Eqn, x: str) -> str:
         """The lanes of a vector combined, halves first."""
@@ -492,7 +534,7 @@ class NestStage(Stage):
             x, from_ = self._operand(v, e.invars[0], e, at, made, loads)
             x = convert(v, x, from_, dtype)
             combine = COMBINE[e.prim.name]
-            if level == "to_row":
+            if level != "to_column":
                 total = totals[len(results)]
                 if v.mask is not None:
                     x = v.select(v.mask, x, v.const(_identity(e.prim.name, dtype), dtype), dtype)
