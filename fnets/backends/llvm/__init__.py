@@ -7,6 +7,7 @@ warning says why.
     vmath       exp, log, tanh, ... of vectors
     operations  primitives in terms of vectors
     expand      softmax and the like in simpler primitives
+    short_axes  points in space as arrays of coordinates
     layout      channels-last arrays around convolutions
     regions     which equations run natively, in one call, in one loop nest
     nest        a loop nest as a function

@@ -112,7 +112,7 @@ def _place(e: Eqn) -> list[Eqn] | None:
 
 
 def _reduction(e: Eqn) -> list[Eqn] | None:
-    (x,), axes = e.invars, e.params["axes"]
+    x, axes = e.invars[0], e.params["axes"]
     last = x.aval.ndim
     while last - 1 in axes:
         last -= 1  # those from here on are trailing axes

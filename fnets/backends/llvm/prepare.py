@@ -1,4 +1,6 @@
-"""What is done to a jaxpr before it is grouped into stages: one pass after the other. May import convolution, expand, hoist, layout, passes, core."""
+"""What is done to a jaxpr before it is grouped into stages: one pass after the other.
+
+May import convolution, expand, hoist, layout, passes, short_axes, core."""
 
 from __future__ import annotations
 
@@ -6,10 +8,11 @@ from fnets.backends.llvm import convolution
 from fnets.backends.llvm.expand import expand
 from fnets.backends.llvm.hoist import hoist
 from fnets.backends.llvm.layout import channels_last
+from fnets.backends.llvm.short_axes import split_short_axes
 from fnets.backends.passes import optimise
 from fnets.core.ir import Jaxpr
 
 
 def prepare(jaxpr: Jaxpr) -> Jaxpr:
     """Simplified, in primitives that kernels know, with little in its scans and the convolutions channels-last."""
-    return channels_last(expand(hoist(optimise(jaxpr))), convolution.is_supported)
+    return channels_last(split_short_axes(expand(hoist(optimise(jaxpr)))), convolution.is_supported)
