@@ -145,14 +145,27 @@ def _power_of_two(v: Lanes, n: str, dtype: np.dtype) -> str:
 
 
 def _reduce_exp(v: Lanes, x: str, dtype: np.dtype) -> tuple[str, str]:
-    """(n as an integer, expm1(r)) with x = n * ln(2) + r."""
+    """(n, expm1(r)) with x = n * ln(2) + r for an integer n."""
     n = v.intrinsic("roundeven", dtype, v.binary("fmul", x, v.const(1 / math.log(2), dtype), dtype))
     r = x
     for part in _LN2_PARTS[dtype]:
         r = v.fma(n, v.const(-part, dtype), r, dtype)
     q = horner(v, r, _EXP[dtype], dtype)
     p = v.fma(v.binary("fmul", r, r, dtype), q, r, dtype)
-    return v.cast("fptosi", n, dtype, _BITS[dtype]), p
+    return n, p
+
+
+def _has_avx512(v: Lanes, dtype: np.dtype) -> bool:
+    """True where its instructions on float32 can be used: other processors have no vectors of 16 lanes."""
+    return dtype == SINGLE and v.count == 16
+
+
+def _scaled(v: Lanes, x: str, n: str) -> str:
+    """x * 2**n by AVX-512's instruction."""
+    t = v.type(SINGLE)
+    rounding = ("i32", "4")  # as elsewhere
+    operands = [(t, x), (t, n), (t, "zeroinitializer"), ("i16", "-1"), rounding]
+    return v.function.call(t, "llvm.x86.avx512.mask.scalef.ps.512", *operands)
 
 
 # ------------------------------------------------------------------ exponentials
@@ -160,8 +173,12 @@ def _reduce_exp(v: Lanes, x: str, dtype: np.dtype) -> tuple[str, str]:
 
 def exp(v: Lanes, x: str, dtype: np.dtype) -> str:
     low, high = (-104.5, 89.5) if dtype == SINGLE else (-746.0, 710.5)
-    n, p = _reduce_exp(v, at_most(v, at_least(v, x, low, dtype), high, dtype), dtype)
+    x = at_most(v, at_least(v, x, low, dtype), high, dtype)
+    n, p = _reduce_exp(v, x, dtype)
     p = v.binary("fadd", p, v.const(1.0, dtype), dtype)
+    if _has_avx512(v, dtype):
+        return _scaled(v, p, n)
+    n = v.cast("fptosi", n, dtype, _BITS[dtype])
     bits = _BITS[dtype]  # in two steps, as 2**n may be out of range where the result is not
     half = v.binary("ashr", n, v.const(1, bits), bits)
     p = v.binary("fmul", p, _power_of_two(v, half, dtype), dtype)
@@ -171,7 +188,7 @@ def exp(v: Lanes, x: str, dtype: np.dtype) -> str:
 def _small_expm1(v: Lanes, x: str, dtype: np.dtype) -> str:
     """expm1 for -40 <= x <= 40, to full relative accuracy."""
     n, p = _reduce_exp(v, x, dtype)
-    scale = _power_of_two(v, n, dtype)
+    scale = _power_of_two(v, v.cast("fptosi", n, dtype, _BITS[dtype]), dtype)
     return v.fma(scale, p, v.binary("fadd", scale, v.const(-1.0, dtype), dtype), dtype)
 
 
