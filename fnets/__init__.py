@@ -113,10 +113,12 @@ _FUNCTIONS = {  # name -> the submodule that defines it
     "local_device_count": "cpu",
     "local_devices": "cpu",
     "memory_report": "profiler",
+    "num_threads": "cpu",
     "print_environment_info": "cpu",
     "process_count": "cpu",
     "process_index": "cpu",
     "profile": "profiler",
+    "set_num_threads": "cpu",
 }
 
 if TYPE_CHECKING:
@@ -152,9 +154,11 @@ if TYPE_CHECKING:
         ensure_compile_time_eval,
         local_device_count,
         local_devices,
+        num_threads,
         print_environment_info,
         process_count,
         process_index,
+        set_num_threads,
     )
     from fnets.profiler import jaxpr_to_dot, jaxpr_to_html, memory_report, profile
     from fnets.testing import check_leaks, checking_leaks
@@ -241,6 +245,7 @@ __all__ = [
     "nn",
     "no_execution",
     "no_tracing",
+    "num_threads",
     "numpy",
     "ops",
     "optim",
@@ -255,6 +260,7 @@ __all__ = [
     "random",
     "remat",
     "scipy",
+    "set_num_threads",
     "stages",
     "testing",
     "tree",

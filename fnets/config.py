@@ -49,7 +49,7 @@ def _flag(value: Any) -> bool:
 _SETTINGS: dict[str, tuple[Any, Any]] = {
     "default_dtype": (_float_dtype, "float32"),
     "promotion": (_one_of("numpy", "warn", "strict"), "numpy"),
-    "backend": (str, "numpy"),
+    "backend": (str, "auto"),
     "check_jaxprs": (_flag, False),
     "debug_nans": (_flag, False),
     "debug_infs": (_flag, False),

@@ -1,6 +1,8 @@
 """The names of JAX that are about devices, for scripts that use them: there is one device, the CPU, and everything is there already.
 
-May import core, tree, errors, primitives.
+And the number of threads.
+
+May import backends, core, tree, errors, primitives.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from fnets import tree
+from fnets.backends.llvm import pool
 from fnets.core.trace import Tracer, resumed
 from fnets.errors import ArgumentError
 from fnets.primitives.base import arr
@@ -146,6 +149,32 @@ def effects_barrier() -> None:
     """
 
 
+def num_threads() -> int:
+    """How many threads native code uses, the caller's included.
+
+    >>> num_threads() >= 1
+    True
+    """
+    return pool.num_threads()
+
+
+def set_num_threads(count: int) -> None:
+    """Have native code use so many threads from now on, the caller's included; results do not depend on it.
+
+    At the start it is `FNETS_NUM_THREADS`, or the number of processors that the process may use. NumPy's products have threads of their own, which
+    their library's settings control, such as `OPENBLAS_NUM_THREADS`.
+
+    >>> before = num_threads()
+    >>> set_num_threads(1)
+    >>> num_threads()
+    1
+    >>> set_num_threads(before)
+    """
+    if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 1:
+        raise ArgumentError(f"[set_num_threads] expected a positive integer, got {count!r}. 1 turns threads off.")
+    pool.set_num_threads(int(count))
+
+
 @contextlib.contextmanager
 def default_device(device: Any) -> Iterator[None]:
     """Context manager: choose the device. There is one.
@@ -205,7 +234,9 @@ __all__ = [
     "ensure_compile_time_eval",
     "local_device_count",
     "local_devices",
+    "num_threads",
     "print_environment_info",
     "process_count",
     "process_index",
+    "set_num_threads",
 ]

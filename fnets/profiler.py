@@ -219,7 +219,7 @@ def _lower(op: str, f: Callable, args: tuple, kwargs: dict) -> Lowered:
 
 @public
 def profile(f: Callable, *args: Any, repeat: int = 5, **kwargs: Any) -> Profile:
-    """Time a function equation by equation, as jit runs it.
+    """Time a function equation by equation, as NumPy runs it: native code runs many equations in one call.
 
     Args:
       f: a function of pytrees, jitted or not.
@@ -227,8 +227,8 @@ def profile(f: Callable, *args: Any, repeat: int = 5, **kwargs: Any) -> Profile:
       repeat: number of timed runs; the fastest one is shown.
 
     Returns:
-      A `Profile`: prints as a table with time, calls, GFLOP/s, bytes and your line for each equation; `chrome_trace(path)` writes a file for
-      chrome://tracing; `by_line()` sums over lines.
+      A `Profile`: `seconds` is the time of a whole run by the backend in force, native code or not. It prints as a table with time, calls,
+        GFLOP/s, bytes and your line for each equation; `chrome_trace(path)` writes a file for chrome://tracing; `by_line()` sums over lines.
 
     >>> import fnets.numpy as fnp
     >>> import numpy as np
@@ -239,7 +239,7 @@ def profile(f: Callable, *args: Any, repeat: int = 5, **kwargs: Any) -> Profile:
     leaves = lowered.checked_leaves(args, kwargs)
     best, seconds = _Session(), float("inf")
     plain = lowered.backend or config.read("backend")
-    clocked = _timed_backend(plain)
+    clocked = _timed_backend("numpy" if plain in ("auto", "llvm") else plain)
     with config.using(backend=plain, debug_nans=False, debug_infs=False):
         run = compiled(lowered.jaxpr, plain, True)
         for _ in range(repeat + 1):

@@ -2,7 +2,8 @@
 
 A backend is one function `compile(jaxpr, own_outputs, donated) -> callable(*flat_arguments) -> list of flat results`. It may assume that the
 jaxpr is well typed, must run primitives that it does not know by their `impl`, and may overwrite no argument but the donated ones. The backend
-"interpreter" runs equation by equation, without passes; it is what `debug_nans` and `debug_infs` use.
+"interpreter" runs equation by equation, without passes; it is what `debug_nans` and `debug_infs` use. "auto", the default, is "llvm" where that
+is possible and pays, and "numpy" elsewhere.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from fnets import config
-from fnets.backends.llvm import compile_llvm
+from fnets.backends.llvm import compile_auto, compile_llvm
 from fnets.backends.numpy_codegen import compile_numpy
 from fnets.core import checked
-from fnets.core.ir import Jaxpr, eval_jaxpr, weak_memo
+from fnets.core.ir import Jaxpr, eval_jaxpr, sub_jaxprs, weak_memo
 from fnets.errors import UnknownBackendError
 
 
@@ -39,7 +40,12 @@ def interpret(jaxpr: Jaxpr, own_outputs: bool = False, donated: tuple[int, ...] 
     return run
 
 
-_backends: dict[str, Callable[..., Callable]] = {"numpy": compile_numpy, "interpreter": interpret, "llvm": compile_llvm}
+_backends: dict[str, Callable[..., Callable]] = {
+    "auto": compile_auto,
+    "numpy": compile_numpy,
+    "llvm": compile_llvm,
+    "interpreter": interpret,
+}
 
 
 def register_backend(name: str, compile: Callable[..., Callable]) -> None:
@@ -100,15 +106,31 @@ def _with_safe_donation(run: Callable[..., list], donated: tuple[int, ...]) -> C
                 safe[k] = args[k].copy()
         return run(*safe)
 
+    return _told_as(run, guarded)
+
+
+def _all_inside(run: Callable[..., list], backend: str) -> Callable[..., list]:
+    """Has loop bodies and branches, which are compiled when they first run, compiled by the same backend."""
+
+    def inside(*args: Any) -> list:
+        with config.using(backend=backend):
+            return run(*args)
+
+    return _told_as(run, inside)
+
+
+def _told_as(run: Callable[..., list], wrapper: Callable[..., list]) -> Callable[..., list]:
     for told in ("source", "report"):
-        setattr(guarded, told, getattr(run, told, None))
-    return guarded
+        setattr(wrapper, told, getattr(run, told, None))
+    return wrapper
 
 
 @weak_memo
-def _compiled(jaxpr: Jaxpr, backend: str, own_outputs: bool, donated: tuple[int, ...]) -> Callable:
+def _compiled(jaxpr: Jaxpr, backend: str, own_outputs: bool, donated: tuple[int, ...], chosen: bool) -> Callable:
     check_backend(backend)
     run = _backends[backend](jaxpr, own_outputs, donated)
+    if chosen and any([True for e in jaxpr.eqns for _ in sub_jaxprs(e.params)]):
+        run = _all_inside(run, backend)
     return _with_safe_donation(run, donated) if donated else run
 
 
@@ -121,5 +143,5 @@ def compiled(
     """
     here, debug_nans, debug_infs = config.trace_context()[3:6]
     if debug_nans or debug_infs:
-        backend = "interpreter"
-    return _compiled(jaxpr, here if backend is None else backend, own_outputs, donated)
+        return _compiled(jaxpr, "interpreter", own_outputs, donated, False)
+    return _compiled(jaxpr, backend or here, own_outputs, donated, backend is not None and backend != here)

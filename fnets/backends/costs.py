@@ -153,6 +153,30 @@ def equation_costs(jaxpr: Jaxpr, trips: int = 1, known: bool = True, depth: int 
             yield from part
 
 
+_CALL, _SLOW, _FLOPS_PER_NS, _BYTES_PER_NS = (
+    500,
+    1.0,
+    20,
+    30,
+)  # of NumPy: nanoseconds of a call, and of a function such as exp
+
+
+def takes_longer(jaxpr: Jaxpr, nanoseconds: float) -> bool:
+    """True if NumPy takes longer than this, by a rough estimate. A loop whose trips are unknown counts as one trip.
+
+    >>> takes_longer(Jaxpr((), (), (), (), ()), 100)
+    False
+    """
+    total = 0.0
+    for c in equation_costs(jaxpr):
+        if next(sub_jaxprs(c.eqn.params), None) is None:
+            work = max(c.flops / _FLOPS_PER_NS + c.transcendentals * _SLOW, c.bytes / _BYTES_PER_NS)
+            total += work + c.trips * _CALL
+        if total > nanoseconds:
+            return True
+    return False
+
+
 class Held(NamedTuple):
     """An array in memory: its type, bytes, what made it (a primitive's name, "argument i" or "constant"), and the user's line."""
 

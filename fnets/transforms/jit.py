@@ -92,7 +92,8 @@ def jit(
       static_argnums, static_argnames: arguments passed to `fun` as they are; they must be hashable, and a new value stages again.
       donate_argnums, donate_argnames: arguments whose memory the results may take; do not use those arrays afterwards. Read-only arrays, and
         arrays that share memory with another argument, are copied instead.
-      backend: "numpy", or another registered one; default by `FNETS_BACKEND`.
+      backend: "llvm" (native code, with NumPy for the rest), "numpy", or another registered one. The default is that of `FNETS_BACKEND`, or "auto":
+        native code for programs that take long enough, if llvmlite is installed.
 
     >>> import fnets.numpy as fnp
     >>> jit(lambda x: fnp.sum(x * x))(np.arange(3.0))

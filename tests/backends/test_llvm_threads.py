@@ -31,6 +31,7 @@ def compile_afresh(monkeypatch):
 @pytest.fixture
 def shared(monkeypatch):
     """Every nest that can be cut is, into small chunks, for four threads."""
+    monkeypatch.setattr(pool, "_chosen", [])
     monkeypatch.setenv("FNETS_NUM_THREADS", "4")
     monkeypatch.setattr(chains, "WORTH_PARTS", 0)
     monkeypatch.setattr(chains, "PART", 1)

@@ -1,7 +1,7 @@
-"""The native backend "llvm": elementwise work and reductions as machine code, the rest by NumPy. May import numpy_codegen.
+"""The native backend "llvm": what kernels exist for as machine code, the rest by NumPy; and "auto". May import costs, numpy_codegen, passes.
 
 It needs llvmlite (the extra `jit`), which is imported when the backend is first used. Where it cannot work, the NumPy backend runs instead, and one
-warning says why.
+warning says why. The backend "auto" is this one for programs that are long enough, and says nothing where it cannot work.
 
     text        LLVM IR as text: functions, loops, vectors
     vmath       exp, log, tanh, ... of vectors
@@ -20,25 +20,55 @@ warning says why.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import importlib
+import importlib.util
+import platform
+import sys
 import warnings
 from collections.abc import Callable
 
-from fnets.backends.numpy_codegen import compile_numpy
+from fnets.backends.costs import takes_longer
+from fnets.backends.numpy_codegen import compile_numpy, generate
+from fnets.backends.passes import optimise
 from fnets.core.ir import Jaxpr
 
+# Nanoseconds that NumPy must need for a program to be compiled natively unasked. Native code saves most of them, and takes 30 to 100 ms to make
+# (150 more the first time): 30 operations on scalars, or the gradient of a tiny network, of 14 us with NumPy, earn that in 10,000 calls.
+WORTH_COMPILING = 20_000
 _told: set[str] = set()
+
+
+@functools.cache
+def is_expected() -> bool:
+    """True if this looks like a machine that native code can run on, found out without importing anything."""
+    here = (sys.platform, platform.machine(), sys.implementation.name)
+    return here == ("linux", "x86_64", "cpython") and importlib.util.find_spec("llvmlite") is not None
+
+
+def _native(jaxpr: Jaxpr, own_outputs: bool, donated: tuple[int, ...]) -> Callable[..., list]:
+    # loaded when it is first asked for, so that `import fnets` does not pay for it
+    program = importlib.import_module("fnets.backends.llvm.program")
+    return program.compile_native(jaxpr, own_outputs, donated)
 
 
 def compile_llvm(jaxpr: Jaxpr, own_outputs: bool = False, donated: tuple[int, ...] = ()) -> Callable[..., list]:
     """Compile natively; where that is impossible, by NumPy, with one notice."""
     try:
-        # loaded when it is first asked for, so that `import fnets` does not pay for it
-        program = importlib.import_module("fnets.backends.llvm.program")
-        return program.compile_native(jaxpr, own_outputs, donated)
+        return _native(jaxpr, own_outputs, donated)
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
         if reason not in _told:
             _told.add(reason)
             warnings.warn(f"[llvm] no native code, NumPy runs instead: {reason}", RuntimeWarning, stacklevel=2)
         return compile_numpy(jaxpr, own_outputs, donated)
+
+
+def compile_auto(jaxpr: Jaxpr, own_outputs: bool = False, donated: tuple[int, ...] = ()) -> Callable[..., list]:
+    """Compile natively where that is possible and the program is long enough to earn it, elsewhere by NumPy."""
+    jaxpr = optimise(jaxpr)
+    if is_expected() and takes_longer(jaxpr, WORTH_COMPILING):
+        with contextlib.suppress(Exception):
+            return _native(jaxpr, own_outputs, donated)
+    return generate(jaxpr, own_outputs, donated)

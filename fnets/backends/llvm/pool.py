@@ -223,7 +223,9 @@ def num_threads() -> int:
     if _chosen:
         return _chosen[-1]
     text = os.environ.get("FNETS_NUM_THREADS", "")
-    return max(1, int(text)) if text.isdecimal() else len(os.sched_getaffinity(0))
+    if text.isdecimal():
+        return max(1, int(text))
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def set_num_threads(count: int) -> None:
