@@ -198,7 +198,7 @@ PROGRAMS = {
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_predicted_memory_is_what_numpy_allocates(name: str):
-    compiled = fnets.jit(PROGRAMS[name]).lower(BIG).compile()
+    compiled = fnets.jit(PROGRAMS[name], backend="numpy").lower(BIG).compile()
     memory = compiled.memory_analysis()
     predicted = memory.peak - memory.arguments
     measured = measured_peak(compiled, BIG)

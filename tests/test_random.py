@@ -159,9 +159,10 @@ def test_golden_batches_of_keys():
 def test_jit_and_vmap_equal_eager(name, key):
     call = CALLS[name]
     want = np.asarray(call(key))
+    np.testing.assert_array_equal(fnets.jit(call, backend="numpy")(key), want)
     got = fnets.jit(call)(key)
     assert got.dtype == want.dtype
-    np.testing.assert_array_equal(got, want)
+    np.testing.assert_allclose(got, want, rtol=2e-6 if want.dtype.kind in "fc" else 0)  # native functions round otherwise
     keys = random.split(key, 3)
     loop = np.stack([call(k) for k in keys])
     for batched in (fnets.vmap(call)(keys), fnets.jit(fnets.vmap(call))(keys)):
