@@ -59,6 +59,10 @@ _SETTINGS: dict[str, tuple[Any, Any]] = {
     "no_tracing": (_flag, False),
     "no_execution": (_flag, False),
     "allow_f16_reductions": (_flag, True),
+    "fast_math": (
+        _flag,
+        False,
+    ),  # native convolutions of 3x3 windows by F(4x4): about 1.6 times as fast, errors of about 1e-5
     "retrace_warning": (int, 16),  # warn when a jitted function has been compiled this often; 0 never
     "traceback": (_one_of("filtered", "full"), "filtered"),
 }
@@ -107,6 +111,7 @@ CONTEXT = (
     "debug_infs",
     "no_execution",
     "allow_f16_reductions",
+    "fast_math",
 )
 _process_context = tuple([_values[k] for k in CONTEXT])
 _overridden = False  # becomes True with the first `using` block, for good

@@ -162,7 +162,9 @@ def test_jit_and_vmap_equal_eager(name, key):
     np.testing.assert_array_equal(fnets.jit(call, backend="numpy")(key), want)
     got = fnets.jit(call)(key)
     assert got.dtype == want.dtype
-    np.testing.assert_allclose(got, want, rtol=2e-6 if want.dtype.kind in "fc" else 0)  # native functions round otherwise
+    np.testing.assert_allclose(
+        got, want, rtol=2e-6 if want.dtype.kind in "fc" else 0
+    )  # native functions round otherwise
     keys = random.split(key, 3)
     loop = np.stack([call(k) for k in keys])
     for batched in (fnets.vmap(call)(keys), fnets.jit(fnets.vmap(call))(keys)):

@@ -196,3 +196,22 @@ def test_parts_do_not_depend_on_each_other():
         assert stage.chunk < stage.extent
         arrays = [rng.standard_normal(v.aval.shape).astype(np.float32) for v in stage.loaded]
         np.testing.assert_array_equal(kernel(*arrays)[0], kernel(*arrays, whole=True)[0])
+
+
+def test_fast_math_is_a_setting():
+    """Larger tiles, with an error of about 1e-5, only where that is asked for; a program is compiled anew for it."""
+    import fnets
+    from fnets import lax
+
+    x = rng.standard_normal((8, 32, 32, 32)).astype(np.float32)
+    w = rng.standard_normal((32, 32, 3, 3)).astype(np.float32) * 0.1
+    f = fnets.jit(lambda x, w: lax.conv(x, w, (1, 1), "SAME"), backend="llvm")
+    want = fnets.jit(lambda x, w: lax.conv(x, w, (1, 1), "SAME"), backend="numpy")(
+        x.astype(np.float64), w.astype(np.float64)
+    )
+    error = lambda y: np.abs(y - want).max() / np.abs(want).max()  # noqa: E731
+    plain = f(x, w)
+    with fnets.config.using(fast_math=True):
+        fast = f(x, w)
+    assert error(plain) < 3e-6 < error(fast) * 3 and error(fast) < 3e-5
+    np.testing.assert_array_equal(f(x, w), plain)

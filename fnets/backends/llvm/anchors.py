@@ -5,10 +5,16 @@ Each module gives `lower(eqn, vector_bytes)`, or a table of them: the stages of 
 
 from __future__ import annotations
 
+from fnets import config
 from fnets.backends.llvm import contraction, convolution, draws, gathers, loops, movement, scans, windows
 from fnets.backends.llvm.regions import Lowering
 from fnets.backends.llvm.stage import Stage
 from fnets.core.ir import Eqn
+
+
+def _convolution(e: Eqn, vector_bytes: int) -> list[Stage] | None:
+    return convolution.lower(e, vector_bytes, config.read("fast_math"))
+
 
 LOWER: dict[str, Lowering] = {
     "dot_general": contraction.lower,
@@ -17,7 +23,7 @@ LOWER: dict[str, Lowering] = {
     **gathers.LOWER,
     **scans.LOWER,
     **draws.LOWER,
-    **dict.fromkeys(["conv_last", "conv_input_grad_last", "conv_weight_grad_last"], convolution.lower),
+    **dict.fromkeys(["conv_last", "conv_input_grad_last", "conv_weight_grad_last"], _convolution),
     "scan": lambda e, vector_bytes: loops.lower_scan(e, vector_bytes, lower),
     "while": lambda e, vector_bytes: loops.lower_while(e, vector_bytes, lower),
     "cond": lambda e, vector_bytes: loops.lower_cond(e, vector_bytes, lower),

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from fnets import config
 from fnets.backends.llvm import anchors, pool
 from fnets.backends.llvm.engine import Loaded, host
 from fnets.backends.llvm.kernel import as_equation, link, module_text
@@ -58,7 +59,7 @@ def compile_native(jaxpr: Jaxpr, own_outputs: bool = False, donated: tuple[int, 
     def explain(number: int) -> Jaxpr:
         return [s for s in _schedule(source)[1] if isinstance(s, Call)][number].jaxpr
 
-    saved = Saved(source, str(pool.num_threads()))
+    saved = Saved(source, f"{pool.num_threads()} {config.read('fast_math')}")
     program, loaded = saved.find() or _compile(source, saved)
     if loaded is not None:
         program = program.replace(eqns=link(program.eqns, loaded, explain))
