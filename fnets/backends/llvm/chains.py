@@ -18,6 +18,7 @@ WORTH_PARTS = 60_000  # estimated nanoseconds from which a chain is cut
 PART = 25_000  # estimated nanoseconds of a part
 MOST_PARTS = 64
 _FEW, _SMALL = 16, 1 << 12  # parts of a chain with a sum of more than so many bytes
+_FEW_CUTS = 8  # a chain that is worth cutting has as many parts at least, if its stages do
 _SUMS = 1 << 20  # bytes that all the parts' own copies of a result may take
 
 
@@ -40,8 +41,11 @@ class Chain:
     def join(self, s: Stage) -> bool:
         """Take the stage in, if it can run with the others part by part."""
         extent = math.gcd(self.extent, _cuts(s))
-        large = [_cuts(x) for x in (s, *self.stages) if x.nanoseconds >= WORTH_PARTS]
+        stages = (s, *self.stages)
+        large = [_cuts(x) for x in stages if x.nanoseconds >= WORTH_PARTS]
         if extent < 2 or any([extent < min(n, 16) for n in large]):
+            return False
+        if sum([x.nanoseconds for x in stages]) >= WORTH_PARTS and extent < min(_FEW_CUTS, max(map(_cuts, stages))):
             return False
         for v in s.sources:
             maker = self.made.get(v)
@@ -89,6 +93,11 @@ class Chain:
         return list(made)
 
 
+def _is_side_work(s: Stage) -> bool:
+    """True for what would hold a chain up: little work that cannot be cut as chains are."""
+    return s.nanoseconds < WORTH_PARTS and _cuts(s) < _FEW_CUTS
+
+
 def _cuts(s: Stage) -> int:
     """Into how many parts a stage can be cut at most."""
     return s.extent // s.blocking if s.extent % s.blocking == 0 else 1
@@ -130,8 +139,8 @@ def chains(stages: Sequence[Stage], vector_bytes: int) -> list[Chain]:
             available([v for s in out[-1].stages for v in s.accumulated if v not in out[-1].copies])
             continue
         if chosen is None:
-            # what takes little time first: larger chains are waiting for it, or take it in
-            chosen, open_ = min(ready, key=lambda i: (everything[i].nanoseconds >= WORTH_PARTS, i)), True
+            # little work that cannot be cut first: chains are waiting for it
+            chosen, open_ = min(ready, key=lambda i: (not _is_side_work(everything[i]), i)), True
             out.append(Chain(everything[chosen]))
         ready.remove(chosen)
         s = everything[chosen]

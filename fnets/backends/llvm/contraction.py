@@ -224,9 +224,9 @@ class Tile(_Kernel):
             candidates.append(("outer", p.batch[0], 1))
         elif others and p.m[0] is not self.row:
             candidates.append(("outer", p.m[0], 1))
-        rows = divisor(self.row.extent, self.rows)
-        if rows < 0.6 * self.rows:
-            rows = self.rows
+        rows, largest = self.rows, divisor(self.row.extent, self.rows)
+        if largest >= 0.6 * rows:  # a part's tiles may be smaller, with sums enough to hide how long each takes
+            rows = next((k for k in range(1, largest) if self.row.extent % k == 0 and k * vectors >= 8), largest)
         candidates.append(("rows", self.row, max(1, -(-least // rows)) * rows))
         if self.depth >= _DEEP and m * n <= _FEW_SUMS and not p.batch:
             # where rhs is far larger than lhs's rows are many, no part should read all of it

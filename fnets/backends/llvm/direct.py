@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+import math
 from math import prod
 from typing import NamedTuple
 
@@ -230,10 +231,10 @@ class WeightGradient(Images):
             fits = max(1, min(SLAB // (self.scratch or 1), 512 // dense.positions))
             self.images = divisor(dense.batch, fits)
         self.scratch *= self.images
-        self.blocking, self.chunk = self.images, self.extent
 
     def write(self, name: str) -> Function:
         f = self.begin(name)
+        self.images = divisor(math.gcd(self.chunk, self.extent), self.images)
         dense, slab = self.dense, self.slab
         _, height, width = dense.out
         rows = divisor(self.block[1], max(1, self.positions // width))
