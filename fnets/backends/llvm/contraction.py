@@ -224,15 +224,20 @@ class Tile(_Kernel):
             candidates.append(("outer", p.batch[0], 1))
         elif others and p.m[0] is not self.row:
             candidates.append(("outer", p.m[0], 1))
-        rows, largest = self.rows, divisor(self.row.extent, self.rows)
-        if largest >= 0.6 * rows:  # a part's tiles may be smaller, with sums enough to hide how long each takes
-            rows = next((k for k in range(1, largest) if self.row.extent % k == 0 and k * vectors >= 8), largest)
-        candidates.append(("rows", self.row, max(1, -(-least // rows)) * rows))
+        candidates.append(("rows", self.row, self._row_blocking(vectors, least)))
         if self.depth >= _DEEP and m * n <= _FEW_SUMS and not p.batch:
             # where rhs is far larger than lhs's rows are many, no part should read all of it
             candidates.insert(0 if self.depth >= _LONG_SUM * m else len(candidates), ("sum", p.k[0], 64))
         candidates.append(("columns", self.column, self.width))
         self._cut(candidates)
+
+    def _row_blocking(self, vectors: int, least: int) -> int:
+        """Where rows can be cut: parts of `least` or more, of whole tiles, which may be smaller if they hold sums enough to hide how long each takes."""
+        for k in range(max(1, least), self.row.extent):
+            rows = divisor(k, self.rows)
+            if self.row.extent % k == 0 and (rows * vectors >= 8 or rows >= 0.6 * self.rows):
+                return k
+        return max(1, -(-least // self.rows)) * self.rows
 
     def write(self, name: str) -> Function:
         f = self.begin(name)

@@ -6,9 +6,9 @@ channels. The weight gradient is a tile of weights, summed over output positions
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-import math
 from math import prod
 from typing import NamedTuple
 
