@@ -15,7 +15,7 @@ import numpy as np
 
 from fnets.core.avals import ShapedArray
 from fnets.core.ir import Atom, Eqn, Jaxpr, Literal, Var
-from fnets.core.primitive import registry
+from fnets.core.primitive import Primitive, registry
 
 _LARGEST = 1 << 20  # bytes of a constant that is written down
 
@@ -35,6 +35,7 @@ class Writer:
         self._types: dict[tuple, int] = {}
         self._type_of: dict[int, tuple[int, ShapedArray]] = {}  # by identity, which the aval here keeps
         self._number: dict[Var, int] = {}
+        self._checked: set[Primitive] = set()
         self._variables: list[int] = []  # their types
 
     def write(self, jaxpr: Jaxpr) -> list:
@@ -45,22 +46,24 @@ class Writer:
 
     def _jaxpr(self, jaxpr: Jaxpr) -> list:
         ins = [self._define(v) for v in (*jaxpr.constvars, *jaxpr.invars)]
-        eqns = [
-            [
-                self._prim(e),
-                self._place(e.where),
-                [self._atom(v) for v in e.invars],
-                [self._define(v) for v in e.outvars],
-                [[k, self._value(v)] for k, v in e.params.items()] if e.params else [],
+        eqns, number, value, checked = [], self._number, self._value, self._checked
+        for e in jaxpr.eqns:  # the loop that programs of a thousand equations go through at each start
+            prim, params = e.prim, e.params
+            if prim not in checked:
+                self._check(prim)
+            operands = [
+                number[v] if type(v) is Var else [self._type(v.aval), value(v.val)]  # type: ignore[attr-defined]
+                for v in e.invars
             ]
-            for e in jaxpr.eqns
-        ]
+            results = [self._define(v) for v in e.outvars]
+            written = [[k, value(v)] for k, v in params.items()] if params else []
+            eqns.append([prim.name, self._place(e.where), operands, results, written])
         return [len(jaxpr.constvars), ins, eqns, [self._atom(v) for v in jaxpr.outvars]]
 
-    def _prim(self, e: Eqn) -> str:
-        if registry.get(e.prim.name) is not e.prim or not e.prim.abstract.__module__.startswith("fnets."):
-            raise NotPortable(e.prim.name)
-        return e.prim.name
+    def _check(self, prim: Primitive) -> None:
+        if registry.get(prim.name) is not prim or not prim.abstract.__module__.startswith("fnets."):
+            raise NotPortable(prim.name)
+        self._checked.add(prim)
 
     def _place(self, where: Any) -> int | None:
         if where is None:
