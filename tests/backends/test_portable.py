@@ -10,7 +10,7 @@ import fnets.numpy as fnp
 from fnets.backends.llvm.portable import NotPortable, Writer, read
 
 pytest.importorskip("llvmlite")
-from fnets.backends.llvm import pool, program  # noqa: E402
+from fnets.backends.llvm import pool, program
 
 rng = np.random.default_rng(0)
 x = rng.standard_normal((6, 5)).astype(np.float32)

@@ -55,15 +55,15 @@ def _secret(folder: pathlib.Path) -> bytes | None:
     return key if len(key) == 32 and _is_private(path, stat.S_ISREG) else None
 
 
-def key_of(*parts: str) -> str:
-    """The name of the entry for these texts.
+def key_of(*parts: str | bytes) -> str:
+    """The name of the entry for these texts and bytes.
 
     >>> len(key_of("define ...", "znver4"))
     64
     """
     digest = hashlib.sha256()
     for part in parts:
-        encoded = part.encode()
+        encoded = part.encode() if isinstance(part, str) else part
         digest.update(len(encoded).to_bytes(8, "little") + encoded)
     return digest.hexdigest()
 

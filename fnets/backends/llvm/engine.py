@@ -85,8 +85,9 @@ def object_code(text: str) -> bytes:
 
 
 def _target(h: Host) -> Any:
+    # level 2 takes three times as long as 1 for long blocks, and makes nothing faster
     return h.binding.Target.from_default_triple().create_target_machine(
-        cpu=h.cpu, features=h.features, opt=2, reloc="default", codemodel="jitdefault", jit=True
+        cpu=h.cpu, features=h.features, opt=1, reloc="default", codemodel="jitdefault", jit=True
     )
 
 

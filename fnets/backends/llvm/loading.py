@@ -10,6 +10,7 @@ import contextlib
 import functools
 import hashlib
 import json
+import marshal
 import pathlib
 
 import numpy as np
@@ -67,7 +68,7 @@ class Saved:
         self._wheres = writer.wheres
         if cache.is_on():
             with contextlib.suppress(NotPortable):
-                self._name = cache.key_of(json.dumps(writer.write(jaxpr)), _versions(), settings)
+                self._name = cache.key_of(marshal.dumps(writer.write(jaxpr), 2), _versions(), settings)
 
     def find(self) -> tuple[Jaxpr, Loaded] | None:
         """The schedule and its code."""

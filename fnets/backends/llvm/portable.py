@@ -33,7 +33,6 @@ class Writer:
         self._where = {id(w): i for i, w in reversed(list(enumerate(self.wheres)))}
         self._const = {id(c): i for i, c in reversed(list(enumerate(consts)))}
         self._types: dict[tuple, int] = {}
-        self._type_of: dict[int, tuple[int, ShapedArray]] = {}  # by identity, which the aval here keeps
         self._number: dict[Var, int] = {}
         self._checked: set[Primitive] = set()
         self._variables: list[int] = []  # their types
@@ -42,7 +41,7 @@ class Writer:
         """The program: types, the types of its variables, its constants and what `_jaxpr` says."""
         consts = [self._const_of(c) for c in jaxpr.consts]
         body = self._jaxpr(jaxpr)
-        return [[[*t] for t in self._types], self._variables, consts, body]
+        return [[[d.str, weak, *shape] for d, weak, shape in self._types], self._variables, consts, body]
 
     def _jaxpr(self, jaxpr: Jaxpr) -> list:
         ins = [self._define(v) for v in (*jaxpr.constvars, *jaxpr.invars)]
@@ -66,22 +65,19 @@ class Writer:
         self._checked.add(prim)
 
     def _place(self, where: Any) -> int | None:
-        if where is None:
-            return None
-        known = self._where.get(id(where))
-        if known is None and not self._fixed:
-            known = self._where[id(where)] = len(self.wheres)
-            self.wheres.append(where)
-        return known
+        if self._fixed:
+            return self._where.get(id(where))
+        self.wheres.append(where)
+        return len(self.wheres) - 1
 
     def _type(self, aval: ShapedArray) -> int:
-        known = self._type_of.get(id(aval))
+        content = (aval.dtype, aval.weak_type, aval.shape)
+        known = self._types.get(content)
         if known is None:
             if aval.dtype.kind not in "biufc":
                 raise NotPortable(aval.dtype)
-            content = (aval.dtype.str, aval.weak_type, *aval.shape)
-            known = self._type_of[id(aval)] = (self._types.setdefault(content, len(self._types)), aval)
-        return known[0]
+            known = self._types[content] = len(self._types)
+        return known
 
     def _define(self, v: Var) -> int:
         number = self._number[v] = len(self._variables)
