@@ -185,6 +185,7 @@ def generate(jaxpr: Jaxpr, own_outputs: bool = False, donated: tuple[int, ...] =
         cg.namespace[cg.name(v)] = c
     lines = [f"def run({', '.join(map(cg.name, jaxpr.invars))}):"]
     constants = set(jaxpr.constvars)
+    shared = cg.outputs_to_copy(jaxpr) if own_outputs else set()
     first_line = []  # of each equation, counted from 1
     for i, e in enumerate(jaxpr.eqns):
         first_line.append(len(lines) + 1)
@@ -198,9 +199,8 @@ def generate(jaxpr: Jaxpr, own_outputs: bool = False, donated: tuple[int, ...] =
             for v in dict.fromkeys([*e.invars, *e.outvars])
             if type(v) is Var and cg.last_use.get(v, i) == i and v not in constants
         ]
-        if dead:
+        if dead and (i + 1 < len(jaxpr.eqns) or shared):
             lines.append(f"  {' = '.join(map(cg.name, dead))} = None")
-    shared = cg.outputs_to_copy(jaxpr) if own_outputs else set()
     results = [cg.atom(v) + (".copy()" if k in shared else "") for k, v in enumerate(jaxpr.outvars)]
     lines.append(f"  return [{', '.join(results)}]")
     source = "\n".join(lines)

@@ -15,10 +15,10 @@ from fnets.backends.llvm.text import ATTRIBUTES, Function
 def module(functions: Sequence[Function]) -> str:
     """The text of a module with these functions."""
     declarations = sorted(set().union(*[f.declarations for f in functions]))
-    helpers = {k: v for f in functions for k, v in f.helpers.items()}
+    helpers = {k: v for f in functions for k, v in {**f.helpers, **f.tasks}.items()}
     variables = sorted({line for f in functions for line in f.globals.values()})
-    texts = [f.text().replace("define internal", "define") for f in functions]
-    return "\n".join([*variables, *declarations, *helpers.values(), *texts, ATTRIBUTES, ""])
+    texts = [f.text() for f in (*helpers.values(), *functions)]
+    return "\n".join([*variables, *declarations, *texts, ATTRIBUTES, ""])
 
 
 _MARGIN, _UNTOUCHED = 64, 0xA5

@@ -31,7 +31,7 @@ def compiled(monkeypatch):
     """How often a module was compiled."""
     times = []
     real = loading.object_code
-    monkeypatch.setattr(loading, "object_code", lambda text: times.append(text) or real(text))
+    monkeypatch.setattr(loading, "object_code", lambda *texts: times.append(texts) or real(*texts))
     return times
 
 

@@ -96,7 +96,7 @@ class Driver:
     def _share(self, chain: Chain, table: Table) -> None:
         f = self.f
         name = f.new(f"{f.name}_chain")
-        f.take(self._task(name, chain, table))
+        f.tasks[name] = self._task(name, chain, table)
         f.call(
             "void",
             pool.PARFOR,
@@ -108,7 +108,7 @@ class Driver:
 
     def _task(self, name: str, chain: Chain, table: Table) -> Function:
         """The function that runs one part of a chain."""
-        task = Function(name, ["ptr %table", "i64 %part", "i64 %thread"], linkage="internal")
+        task = Function(name, ["ptr %table", "i64 %part", "i64 %thread"])
         block = table.load(task, "%table", len(table))
         buffers = chain.buffers
         given = {v: table.load(task, "%table", table.position[v]) for v in buffers if v not in self.plan.place}

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import itertools
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -144,16 +145,23 @@ def replaceable(region: Call) -> tuple[tuple[int, ...], ...]:
     return tuple([may_take[v] for v in region.outputs])
 
 
-def module_text(regions: list[Call]) -> tuple[str, list[str]]:
-    """The LLVM module of a program's regions, and the names of their entries. Functions that are alike are written once."""
-    functions: dict[str, Function] = {}  # by their text under a common name
+def module_texts(regions: list[Call]) -> tuple[str, str, list[str]]:
+    """The LLVM modules of a program's regions, that of the stages and that of the calls, and the names of the regions' entries.
+
+    Functions that are alike are written once.
+    """
+    stages: dict[str, Function] = {}  # by their text under a common name
+    calls: dict[str, Function] = {}
     entries = []
     for k, region in enumerate(regions):
         names: dict[Stage, str] = {}
         for i, s in enumerate([s for c in region.chains for s in c.stages]):
-            names[s] = _shared(functions, s.write(f"stage{k}_{i}")).name
-        entries.append(_shared(functions, _entry(f"entry{k}", region, names)).name)
-    return _module(list(functions.values())), entries
+            names[s] = _shared(stages, s.write(f"stage{k}_{i}")).name
+        entries.append(_shared(calls, _entry(f"entry{k}", region, names)).name)
+    helpers = {name: h for f in stages.values() for name, h in f.helpers.items()}
+    written = [*[helpers[n] for n in sorted(helpers)], *stages.values()]
+    callers = [*calls.values(), *[t for f in (*stages.values(), *calls.values()) for t in f.tasks.values()]]
+    return _module(written, callers), _module(callers, written), entries
 
 
 def _shared(functions: dict[str, Function], f: Function) -> Function:
@@ -161,20 +169,15 @@ def _shared(functions: dict[str, Function], f: Function) -> Function:
     return functions.setdefault(f.text().replace(f"@{f.name}(", "@("), f)
 
 
-def _module(functions: list[Function]) -> str:
-    declarations = set().union(*[f.declarations for f in functions])
-    variables = sorted({line for f in functions for line in f.globals.values()})
-    helpers = {name: text for f in functions for name, text in f.helpers.items()}
-    return "\n".join(
-        [
-            *variables,
-            *sorted(declarations),
-            *[helpers[n] for n in sorted(helpers)],
-            *[f.text() for f in functions],
-            ATTRIBUTES,
-            "",
-        ]
+def _module(functions: list[Function], others: list[Function]) -> str:
+    """A module with some functions, which may refer to those of another module."""
+    written = [f.text() for f in functions]
+    called = set(re.findall(r"@(\w+)", "\n".join(written)))
+    declarations = set().union(
+        *[f.declarations for f in functions], [f.declaration for f in others if f.name in called]
     )
+    variables = sorted({line for f in functions for line in f.globals.values()})
+    return "\n".join([*variables, *sorted(declarations), *written, ATTRIBUTES, ""])
 
 
 # ------------------------------------------------------------------ as an equation
@@ -209,19 +212,19 @@ def link(eqns: Sequence[Eqn], loaded: Loaded, explain: Callable[[int], Jaxpr]) -
     return out
 
 
-def _is_free(cg: Any, u: Var, operands: tuple[Var, ...]) -> bool:
-    """True if the memory of an operand ends here and no other operand is a view of it."""
-    return cg.ends_at(cg.position, u) and not any([cg.roots[u] & cg.roots[w] for w in operands if w is not u])
-
-
 def _lower(cg: Any, e: Eqn, args: list[str], out: str | None) -> str:
     operands = [f"float({a})" if v.aval.weak_type and v.aval.dtype.kind != "f" else a for v, a in zip(e.invars, args)]
     empty = cg.const(new_array, "empty")
     taken: set[Var] = set()
     results = []
+    viewers = Counter([r for u in dict.fromkeys(e.invars) for r in cg.roots[u]])  # of each memory
+
+    def is_free(u: Var) -> bool:
+        """True if the memory of an operand ends here and no other operand is a view of it."""
+        return u not in taken and cg.ends_at(cg.position, u) and all([viewers[r] == 1 for r in cg.roots[u]])
+
     for v, positions in zip(e.outvars, e.params["replaceable"]):
-        candidates = [e.invars[i] for i in positions]
-        place = next((u for u in candidates if u not in taken and _is_free(cg, u, e.invars)), None)
+        place = next((e.invars[i] for i in positions if is_free(e.invars[i])), None)
         if place is None:
             results.append(f"{empty}({v.aval.shape}, {cg.const(v.aval.dtype, 'dtype')})")
         else:

@@ -1,4 +1,4 @@
-"""What is in the cache: machine code by the text of its module, and schedules by the programs that they are of. May import cache, core, engine, pool,
+"""What is in the cache: machine code by the text of its modules, and schedules by the programs that they are of. May import cache, core, engine, pool,
 portable.
 
 A schedule is what the passes and the grouping make of a program: who finds it has neither to run them nor to write a module's text.
@@ -21,18 +21,18 @@ from fnets.backends.llvm.portable import NotPortable, Writer, read
 from fnets.core.ir import Jaxpr
 
 
-def module_name(text: str) -> str:
-    """What the code of a module's text is called in the cache."""
+def code_name(*texts: str) -> str:
+    """What the code of modules is called in the cache."""
     h = host()
-    return cache.key_of(text, h.cpu, h.features, h.version)
+    return cache.key_of(*texts, h.cpu, h.features, h.version)
 
 
-def load(text: str) -> Loaded:
-    """The code of a module's text: from the cache, or compiled and put there."""
-    name = module_name(text)
+def load(*texts: str) -> Loaded:
+    """The `object_code` of modules: from the cache, or compiled and put there."""
+    name = code_name(*texts)
     loaded = _load_cached(name)
     if loaded is None:
-        code = object_code(text)
+        code = object_code(*texts)
         cache.write(name, code)
         loaded = Loaded(code)
     return loaded
@@ -79,10 +79,10 @@ class Saved:
         loaded = _load_cached(module)
         return None if loaded is None else (read(program, self._wheres, self._consts), loaded)
 
-    def keep(self, schedule: Jaxpr, text: str) -> None:
+    def keep(self, schedule: Jaxpr, *texts: str) -> None:
         """Put it there."""
         if self._name is None:
             return
         with contextlib.suppress(NotPortable):
             program = Writer(self._wheres, self._consts).write(schedule)
-            cache.write(self._name, json.dumps([module_name(text), program]).encode(), cache.PROGRAM)
+            cache.write(self._name, json.dumps([code_name(*texts), program]).encode(), cache.PROGRAM)

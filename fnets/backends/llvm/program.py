@@ -9,7 +9,7 @@ from typing import NamedTuple
 from fnets import config
 from fnets.backends.llvm import anchors, pool
 from fnets.backends.llvm.engine import Loaded, host
-from fnets.backends.llvm.kernel import as_equation, link, module_text
+from fnets.backends.llvm.kernel import as_equation, link, module_texts
 from fnets.backends.llvm.loading import Saved, load
 from fnets.backends.llvm.prepare import prepare
 from fnets.backends.llvm.regions import Call, schedule
@@ -80,9 +80,9 @@ def _compile(jaxpr: Jaxpr, saved: Saved) -> tuple[Jaxpr, Loaded | None]:
     regions = [s for s in steps if isinstance(s, Call)]
     if not regions:
         return prepared.replace(eqns=steps), None
-    text, entries = module_text(regions)
+    stages, calls, entries = module_texts(regions)
     names = iter(entries)
     program = prepared.replace(eqns=[as_equation(s, next(names)) if isinstance(s, Call) else s for s in steps])
-    loaded = load(text)
-    saved.keep(program, text)
+    loaded = load(stages, calls)
+    saved.keep(program, stages, calls)
     return program, loaded

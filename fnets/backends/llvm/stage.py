@@ -76,7 +76,7 @@ class Stage:
         """
         self.pointer = {v: f"%b{i}" for i, v in enumerate(self.buffers)}
         pointers = [f"ptr{'' if alias else ' noalias'} %b{i}" for i in range(len(self.buffers))]
-        return Function(name, [*pointers, "ptr %scratch", "i64 %low", "i64 %high"], linkage="internal")
+        return Function(name, [*pointers, "ptr %scratch", "i64 %low", "i64 %high"])
 
     def write(self, name: str) -> Function:
         """The stage as a function."""

@@ -76,12 +76,14 @@ class Function:
 
     def __init__(self, name: str, parameters: Sequence[str], returns: str = "void", linkage: str = ""):
         self.name = name
+        self.declaration = f"declare {returns} @{name}({', '.join(p.rsplit(' %', 1)[0] for p in parameters)})"
         self.header = f"define {linkage}{' ' if linkage else ''}{returns} @{name}({', '.join(parameters)}) #0 {{"
         self.allocations: list[str] = []
         self.lines: list[str] = []
         self.declarations: set[str] = set()
         self.globals: dict[str, str] = {}  # global variables, by name
-        self.helpers: dict[str, str] = {}  # other functions that this one calls, by name
+        self.helpers: dict[str, Function] = {}  # other functions that this one calls, by name
+        self.tasks: dict[str, Function] = {}  # functions that others call for this one, which consist of calls
         self.block = "entry"
         self._count = 0
 
@@ -214,7 +216,8 @@ class Function:
 
     def take(self, helper: Function) -> None:
         """Have another function, which this one calls, in the module too."""
-        self.helpers |= {helper.name: helper.text(), **helper.helpers}
+        self.helpers |= {helper.name: helper, **helper.helpers}
+        self.tasks |= helper.tasks
         self.declarations |= helper.declarations
         self.globals |= helper.globals
 

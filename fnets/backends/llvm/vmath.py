@@ -339,19 +339,19 @@ def _rarely(v: Lanes, rare: str, usual: str, operands: Sequence[str], dtype: np.
 
 
 @functools.cache
-def _each_lane(name: str, c_function: str, count: int, arity: int, dtype: np.dtype) -> str:
+def _each_lane(name: str, c_function: str, count: int, arity: int, dtype: np.dtype) -> Function:
     element = scalar_type(dtype)
     t = element if count == 1 else f"<{count} x {element}>"
     f = Function(name, [f"{t} %x{k}" for k in range(arity)], t, "internal")
     if count == 1:
         f.do(f"ret {t} {f.call(t, c_function, *[(t, f'%x{k}') for k in range(arity)])}")
-        return f.text()
+        return f
     with f.loop(0, count, 1, [(t, "poison")]) as loop:
         scalars = [f.op(f"extractelement {t} %x{k}, i64 {loop.index}") for k in range(arity)]
         y = f.call(element, c_function, *[(element, s) for s in scalars])
         loop.next = [f.op(f"insertelement {t} {loop.values[0]}, {element} {y}, i64 {loop.index}")]
     f.do(f"ret {t} {loop.results[0]}")
-    return f.text()
+    return f
 
 
 def _circular(v: Lanes, x: str, dtype: np.dtype, quadrant: int, c_function: str) -> str:
