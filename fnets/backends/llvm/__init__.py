@@ -12,8 +12,12 @@ warning says why. The backend "auto" is this one for programs that are long enou
     regions     which equations run natively, in one call, in one loop nest
     nest        a loop nest as a function
     kernel      a region as a C function of CPython's calling convention
+    operands    Python's objects: checked, and their data found
+    driver      the calls of stages
     pool        threads
-    cache       object code on disk
+    cache       files on disk
+    portable    programs as data
+    loading     what is in the cache: object code, schedules
     engine      llvmlite, this processor
     program     the backend itself
 """

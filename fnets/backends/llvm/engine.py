@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+FORMAT = "two modules, the length of the first before them"  # of what `object_code` gives
 _lock = threading.Lock()
 
 
@@ -80,7 +81,7 @@ def object_code(text: str, calls: str = "") -> bytes:
 
     No optimisation pass runs: the text is already what it should be (twice the speed of compiling).
     """
-    # level 2 takes three times as long as 1 for long blocks, and makes nothing faster
+    # level 2 takes three times as long as 1 for long blocks, and made none of the kernels faster
     code = _object_code(text, 1)
     return len(code).to_bytes(8, "little") + code + (_object_code(calls, 0) if calls else b"")
 

@@ -16,7 +16,7 @@ import pathlib
 import numpy as np
 
 from fnets.backends.llvm import cache
-from fnets.backends.llvm.engine import Loaded, host, object_code
+from fnets.backends.llvm.engine import FORMAT, Loaded, host, object_code
 from fnets.backends.llvm.portable import NotPortable, Writer, read
 from fnets.core.ir import Jaxpr
 
@@ -24,7 +24,7 @@ from fnets.core.ir import Jaxpr
 def code_name(*texts: str) -> str:
     """What the code of modules is called in the cache."""
     h = host()
-    return cache.key_of(*texts, h.cpu, h.features, h.version)
+    return cache.key_of(FORMAT, *texts, h.cpu, h.features, h.version)
 
 
 def load(*texts: str) -> Loaded:

@@ -423,7 +423,9 @@ class NestStage(Stage):
         if cut and not sums:
             vectors(f, w, lambda v, at: body(v, at, []))
             return []
-        unroll = _UNROLL if sums and n >= _UNROLL * w else 1
+        # long bodies hide the latency of their sums by themselves
+        heavy = any([e.prim.name in HEAVY for e in self.nest.eqns])
+        unroll = _UNROLL if sums and n >= _UNROLL * w and not heavy else 1
         step = unroll * w
         v = Lanes(f, w)
         dtypes = [e.outvars[0].aval.dtype for e in sums]
