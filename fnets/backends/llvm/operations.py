@@ -22,6 +22,11 @@ _COMPARISONS = {  # primitive: conditions for floats, signed, unsigned
     "ge": ("oge", "sge", "uge"),
 }
 
+_FUNCTIONS = (  # transcendental ones of one operand
+    *("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "tanh", "logistic", "softplus", "erf", "erfc", "cbrt"),
+    *("sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh"),
+)
+
 
 def condition(name: str, dtype: np.dtype) -> str:
     floats, signed, unsigned = _COMPARISONS[name]
@@ -163,6 +168,78 @@ def _integer_pow(v: Lanes, xs: list[str], dtype: np.dtype, params: dict) -> str:
     return _reciprocal(v, result, dtype) if params["y"] < 0 else result
 
 
+def _quotient(v: Lanes, x: str, y: str, dtype: np.dtype) -> str:
+    """x / y of integers, towards 0; of 32 bits and less in double precision, as processors do not divide vectors of integers."""
+    if dtype.itemsize == 8:
+        return v.binary("sdiv" if dtype.kind == "i" else "udiv", x, y, dtype)
+    q = v.binary("fdiv", convert(v, x, dtype, DOUBLE), convert(v, y, dtype, DOUBLE), DOUBLE)
+    return v.cast("fptosi" if dtype.kind == "i" else "fptoui", q, DOUBLE, dtype)
+
+
+def _divmod(v: Lanes, x: str, y: str, dtype: np.dtype, down: bool) -> tuple[str, str]:
+    """Quotient and remainder of integers: rounded down, or towards 0; by 0 both are 0."""
+    zero, one = v.const(0, dtype), v.const(1, dtype)
+    by_zero = v.compare("eq", y, zero, dtype)
+    unit = by_zero
+    if dtype.kind == "i":
+        minus = v.compare("eq", y, v.const(-1, dtype), dtype)  # there the smallest number has no quotient
+        unit = v.binary("or", by_zero, minus, BOOL)
+    q = _quotient(v, x, v.select(unit, one, y, dtype), dtype)
+    if dtype.kind == "i":
+        q = v.select(minus, v.binary("sub", zero, x, dtype), q, dtype)
+    r = v.binary("sub", x, v.binary("mul", q, y, dtype), dtype)
+    if down and dtype.kind == "i":
+        apart = v.compare("slt", v.binary("xor", r, y, dtype), zero, dtype)
+        off = v.binary("and", apart, v.compare("ne", r, zero, dtype), BOOL)
+        q = v.select(off, v.binary("sub", q, one, dtype), q, dtype)
+        r = v.select(off, v.binary("add", r, y, dtype), r, dtype)
+    return tuple([v.select(by_zero, zero, result, dtype) for result in (q, r)])  # type: ignore[return-value]
+
+
+def _division(floats: Callable[[Lanes, str, str, np.dtype], str], result: int, down: bool) -> Rule:
+    def rule(v: Lanes, xs: list[str], dtype: np.dtype, params: dict) -> str:
+        return floats(v, *xs, dtype) if dtype.kind == "f" else _divmod(v, *xs, dtype, down)[result]
+
+    return rule
+
+
+def _shift(name: str) -> Rule:
+    """A shift by more than there are bits, or by less than none, shifts everything out."""
+
+    def rule(v: Lanes, xs: list[str], dtype: np.dtype, params: dict) -> str:
+        x, n = xs
+        last = v.const(8 * dtype.itemsize - 1, dtype)
+        inside = v.compare("ule", n, last, dtype)
+        count = v.select(inside, n, last, dtype)
+        if name == "ashr" and dtype.kind == "i":
+            return v.binary("ashr", x, count, dtype)
+        kind = "shl" if name == "shl" else "lshr"
+        return v.select(inside, v.binary(kind, x, count, dtype), v.const(0, dtype), dtype)
+
+    return rule
+
+
+def _bits_set(v: Lanes, x: str, dtype: np.dtype) -> str:
+    return v.intrinsic("ctpop", dtype, _abs(v, x, dtype))
+
+
+def _prefer(name: str) -> Rule:
+    """The larger or smaller one; nan loses."""
+
+    def rule(v: Lanes, xs: list[str], dtype: np.dtype, params: dict) -> str:
+        x, y = xs
+        wins = v.compare(condition(name, dtype), x, y, dtype)
+        if dtype.kind == "f":
+            wins = v.binary("or", wins, v.compare("uno", y, y, dtype), BOOL)
+        return v.select(wins, x, y, dtype)
+
+    return rule
+
+
+def _two(f: Callable[[Lanes, str, str, np.dtype], str]) -> Rule:
+    return lambda v, xs, dtype, params: f(v, *xs, dtype)
+
+
 def _select(v: Lanes, xs: list[str], dtype: np.dtype, params: dict) -> str:
     return v.select(*xs, dtype)
 
@@ -202,35 +279,39 @@ RULES: dict[str, Rule] = {
     "stop_gradient": lambda v, xs, dtype, params: xs[0],
     "convert_element_type": lambda v, xs, dtype, params: xs[0],
     "broadcast_to": lambda v, xs, dtype, params: xs[0],
-    "pow": lambda v, xs, dtype, params: vmath.power(v, *xs, dtype),
+    "conj": lambda v, xs, dtype, params: xs[0],
+    "floor_divide": _division(vmath.floor_divide, 0, True),
+    "remainder": _division(vmath.remainder, 1, True),
+    "rem": _division(vmath.fmod, 1, False),
+    "shift_left": _shift("shl"),
+    "shift_right": _shift("ashr"),
+    "population_count": _unary(_bits_set),
+    "fmax": _prefer("gt"),
+    "fmin": _prefer("lt"),
+    "pow": _two(vmath.power),
+    **{n: _two(getattr(vmath, n)) for n in ("atan2", "hypot", "nextafter", "logaddexp")},
     **{n: _compare(n) for n in _COMPARISONS},
-    **{
-        n: _unary(getattr(vmath, n))
-        for n in ("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "tanh", "logistic", "softplus")
-    },
-    **{n: _unary(getattr(vmath, n)) for n in ("sqrt", "rsqrt", "erf", "erfc", "sin", "cos")},
+    **{n: _unary(getattr(vmath, n)) for n in (*_FUNCTIONS, "sqrt", "rsqrt", "signbit")},
 }
 
-HEAVY = {
-    "exp",
-    "exp2",
-    "expm1",
-    "log",
-    "log2",
-    "log10",
-    "log1p",
-    "tanh",
-    "logistic",
-    "softplus",
-    "erf",
-    "erfc",
-    "sin",
-    "cos",
-    "pow",
+HEAVY = {*_FUNCTIONS, "atan2", "hypot", "logaddexp", "pow", "floor_divide", "remainder", "rem"}
+_SINGLE_ONLY = {"erf", "erfc", "pow"}
+_INTEGERS = {"floor_divide", "remainder", "rem"}  # heavy ones that integers have, too
+_INTEGER_ONLY = {"shift_left", "shift_right", "population_count"}
+_FLOAT_ONLY = HEAVY - _INTEGERS | {
+    "signbit",
+    "nextafter",
+    "div",
+    "reciprocal",
+    "sqrt",
+    "rsqrt",
+    "copysign",
+    "is_nan",
+    "is_finite",
+    "is_inf",
 }
-_SINGLE_ONLY = {"exp2", "log2", "log10", "erf", "erfc", "pow"}
-_FLOAT_ONLY = HEAVY | {"div", "reciprocal", "sqrt", "rsqrt", "copysign", "is_nan", "is_finite", "is_inf"}
 _LIKE_RESULT = {
+    "population_count",
     "rsqrt",
     "logistic",
     "relu",
@@ -254,9 +335,22 @@ def operand_dtypes(e: Eqn) -> list[np.dtype] | None:
     if dtypes is None or not all([is_supported(d) for d in dtypes]):
         return None
     main = dtypes[-1]
+    if main.kind == "f" and name in _INTEGER_ONLY:
+        return None
     if main.kind != "f" and name in _FLOAT_ONLY or main != SINGLE and name in _SINGLE_ONLY and not _is_root(e):
         return None
-    if main == BOOL and name in ("neg", "sub", "square", "sign", "relu", "integer_pow"):
+    if main == BOOL and name in (
+        *_INTEGERS,
+        *_INTEGER_ONLY,
+        "fmax",
+        "fmin",
+        "neg",
+        "sub",
+        "square",
+        "sign",
+        "relu",
+        "integer_pow",
+    ):
         return None
     if name == "integer_pow" and not _lowers_power(e.params["y"], main):
         return None
