@@ -1,17 +1,20 @@
 """Compound primitives in terms of those that kernels are made of. May import core, grouping, text.
 
 softmax, log_softmax and logsumexp over trailing axes become elementwise work and reductions, basic indices slices and reshapes, and reductions
-over trailing and other axes two reductions.
+over trailing and other axes two reductions. A sum of pieces that are padded with zeros to lie side by side becomes their concatenation.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
+
+import numpy as np
 
 from fnets.backends.llvm.grouping import REDUCTIONS, fits_a_nest
 from fnets.backends.llvm.text import DOUBLE, SINGLE
 from fnets.core.avals import ShapedArray
-from fnets.core.ir import Atom, Eqn, Jaxpr, Literal, Var
+from fnets.core.ir import Atom, Eqn, Jaxpr, Literal, Var, drop_dead
 from fnets.core.primitive import registry
 
 
@@ -138,4 +141,58 @@ def expand(jaxpr: Jaxpr) -> Jaxpr:
     for e in jaxpr.eqns:
         rule = _EXPANSIONS.get(e.prim.name)
         eqns += (rule and rule(e)) or [e]
-    return jaxpr.replace(eqns=eqns)
+    return _join_pieces(jaxpr.replace(eqns=eqns))
+
+
+# ------------------------------------------------------------------ pieces of a whole
+
+
+def _join_pieces(jaxpr: Jaxpr) -> Jaxpr:
+    maker = {e.outvars[0]: e for e in jaxpr.eqns if e.prim.name in ("add", "pad")}
+    if not any([e.prim.name == "pad" for e in maker.values()]):
+        return jaxpr
+    uses = Counter([v for e in jaxpr.eqns for v in e.invars] + list(jaxpr.outvars))
+
+    def pads(v: Atom) -> list[Eqn] | None:
+        """The terms of a sum, if all of them are padded."""
+        e = maker.get(v)  # type: ignore[arg-type]
+        if e is None or e.prim.name == "pad":
+            return None if e is None else [e]
+        terms = [pads(x) if uses[x] == 1 else None for x in e.invars]
+        return None if None in terms else [t for some in terms for t in some]  # type: ignore[union-attr]
+
+    joined: dict[Eqn, list[Eqn]] = {}
+    inside: set[Var] = set()  # what belongs to a larger sum
+    for e in reversed(jaxpr.eqns):
+        if e.prim.name == "add" and e.outvars[0] not in inside and (terms := pads(e.outvars[0])) is not None:
+            inside.update([v for v in e.invars if type(v) is Var])
+            if (eqns := _concatenation(e, terms)) is not None:
+                joined[e] = eqns
+        elif e.prim.name == "add" and e.outvars[0] in inside:
+            inside.update([v for v in e.invars if type(v) is Var])
+    if not joined:
+        return jaxpr
+    return drop_dead(jaxpr.replace(eqns=[q for e in jaxpr.eqns for q in joined.get(e, [e])]))
+
+
+def _concatenation(e: Eqn, pads: list[Eqn]) -> list[Eqn] | None:
+    """A sum of padded pieces as a concatenation, if every element of the result belongs to exactly one of them."""
+    shape = e.outvars[0].aval.shape
+    axes = {a for p in pads for a, widths in enumerate(p.params["padding_config"]) if widths != (0, 0, 0)}
+    if len(axes) != 1 or any([v.aval.weak_type or v.aval.shape != shape for v in e.invars]):
+        return None
+    (axis,) = axes
+    pads = sorted(pads, key=lambda p: p.params["padding_config"][axis][0])
+    at = 0
+    for p in pads:
+        piece, fill = p.invars
+        low, _, between = p.params["padding_config"][axis]
+        if low != at or between or type(fill) is not Literal or fill.val != 0 or np.signbit(fill.val):
+            return None
+        at += piece.aval.shape[axis]
+    if at != shape[axis]:
+        return None
+    w = _Writer(e)
+    zero = Literal(e.outvars[0].aval.dtype.type(0), ShapedArray((), e.outvars[0].aval.dtype))
+    pieces = [w("add", p.invars[0], zero) for p in pads]  # which makes a negative zero positive, as the sum did
+    return w.ending_in(w("concatenate", *pieces, dimension=axis))

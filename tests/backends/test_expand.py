@@ -1,0 +1,59 @@
+"""Compound primitives, and sums of pieces, in the primitives that kernels are made of."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import fnets
+import fnets.numpy as fnp
+from fnets.backends.llvm.expand import expand
+from fnets.backends.passes import optimise
+from tests.backends.test_llvm import check
+
+pytest.importorskip("llvmlite")
+
+rng = np.random.default_rng(0)
+
+
+def primitives(f, *args) -> list[str]:
+    return [e.prim.name for e in expand(optimise(fnets.make_jaxpr(f)(*args).jaxpr)).eqns]
+
+
+def gates(x, axis):
+    i, f, g, o = fnp.split(x, 4, axis)
+    return fnp.sum(fnp.tanh(i) * f + g * o * o)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_gradients_of_pieces_are_joined(axis):
+    x = rng.standard_normal((8, 12)).astype(np.float32)
+    f = fnets.grad(lambda x: gates(x, axis))
+    names = primitives(f, x)
+    assert names.count("concatenate") == 1 and "pad" not in names
+    check(f, x)
+
+
+def test_what_overlaps_or_leaves_gaps_stays_a_sum():
+    x = rng.standard_normal((6, 9)).astype(np.float32)
+    for f in (
+        lambda x: fnp.sum(x[:, :5] ** 2) + fnp.sum(x[:, 4:] ** 3),
+        lambda x: fnp.sum(x[:, :4] ** 2) + fnp.sum(x[:, 5:] ** 3),
+        lambda x: fnp.sum(x[:3] ** 2) + fnp.sum(x[3:, 2:] ** 3),
+    ):
+        assert "concatenate" not in primitives(fnets.grad(f), x)
+        check(fnets.grad(f), x)
+
+
+def test_some_pieces_of_a_larger_sum():
+    x = rng.standard_normal((6, 9)).astype(np.float32)
+    check(fnets.grad(lambda x: fnp.sum(x[:, :4] ** 2) + fnp.sum(x[:, 4:] ** 3) + fnp.sum(x**4)), x)
+
+
+def test_zeros_keep_the_sign_of_the_sum():
+    def f(a, b):
+        return fnp.pad(a, ((0, 2),)) + fnp.pad(b, ((2, 0),))
+
+    a, b = np.array([-0.0, 1.0]), np.array([0.0, -0.0])
+    assert "concatenate" in primitives(f, a, b)
+    np.testing.assert_array_equal(np.signbit(fnets.jit(f, backend="llvm")(a, b)), np.signbit(f(a, b)))
