@@ -7,6 +7,7 @@ import pytest
 
 import fnets
 import fnets.numpy as fnp
+import fnets.optim
 from fnets.backends.llvm.expand import expand
 from fnets.backends.passes import optimise
 from tests.backends.test_llvm import check
@@ -57,3 +58,28 @@ def test_zeros_keep_the_sign_of_the_sum():
     a, b = np.array([-0.0, 1.0]), np.array([0.0, -0.0])
     assert "concatenate" in primitives(f, a, b)
     np.testing.assert_array_equal(np.signbit(fnets.jit(f, backend="llvm")(a, b)), np.signbit(f(a, b)))
+
+
+def cross_entropy(x, labels):
+    return fnets.optim.softmax_cross_entropy_with_integer_labels(x, labels).mean()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("index", [np.int8, np.int32, np.int64])
+def test_labels_are_compared_with_the_numbers_of_columns(dtype, index):
+    x, labels = rng.standard_normal((37, 19)).astype(dtype), rng.integers(-19, 19, 37).astype(index)
+    f = fnets.value_and_grad(cross_entropy)
+    assert ("gather_transpose" in primitives(f, x, labels)) == (index is np.int8)
+    check(f, x, labels)
+    labels[5] = 19
+    with pytest.raises(IndexError):
+        fnets.jit(f, backend="llvm")(x, labels)
+
+
+def test_without_the_gather_its_transpose_checks_the_labels():
+    x, labels = rng.standard_normal((7, 5)), np.array([0, 4, 2, 2, 1, 0, 3])
+    f = fnets.grad(lambda x, labels: fnp.sum(3 * x[np.arange(7), labels]))
+    check(f, x, labels)
+    labels[2] = 5
+    with pytest.raises(IndexError):
+        fnets.jit(f, backend="llvm")(x, labels)

@@ -1,7 +1,8 @@
 """Compound primitives in terms of those that kernels are made of. May import core, grouping, text.
 
 softmax, log_softmax and logsumexp over trailing axes become elementwise work and reductions, basic indices slices and reshapes, and reductions
-over trailing and other axes two reductions. A sum of pieces that are padded with zeros to lie side by side becomes their concatenation.
+over trailing and other axes two reductions. A sum of pieces that are padded with zeros to lie side by side becomes their concatenation; one element put into each row of zeros, a comparison
+of the columns' numbers.
 """
 
 from __future__ import annotations
@@ -141,7 +142,60 @@ def expand(jaxpr: Jaxpr) -> Jaxpr:
     for e in jaxpr.eqns:
         rule = _EXPANSIONS.get(e.prim.name)
         eqns += (rule and rule(e)) or [e]
-    return _join_pieces(jaxpr.replace(eqns=eqns))
+    return _join_pieces(_one_in_each_row(jaxpr.replace(eqns=eqns)))
+
+
+# ------------------------------------------------------------------ rows with one element
+
+
+def _one_in_each_row(jaxpr: Jaxpr) -> Jaxpr:
+    """Gradients of `x[arange(n), indices]` made where they are read; `gather` is there to complain about indices out of range."""
+    gathers = {(e.invars[1:], e.invars[0].aval.shape) for e in jaxpr.eqns if e.prim.name == "gather"}
+    values = dict(zip(jaxpr.constvars, jaxpr.consts))
+    numbers: dict[int, Var] = {}  # of the columns
+    eqns: list[Eqn] = []
+    for e in jaxpr.eqns:
+        shape = e.params["shape"] if e.prim.name == "gather_transpose" else ()
+        if shape and (e.invars[1:], shape) in gathers and _takes_one_of_each_row(e, values):
+            columns = numbers.setdefault(shape[1], Var(ShapedArray((shape[1],), np.int32)))
+            eqns += _compared(e, columns)
+        else:
+            eqns.append(e)
+    if not numbers:
+        return jaxpr
+    constvars, consts = (*jaxpr.constvars, *numbers.values()), [np.arange(n, dtype=np.int32) for n in numbers]
+    return drop_dead(jaxpr.replace(eqns=eqns, constvars=constvars, consts=(*jaxpr.consts, *consts)))
+
+
+def _takes_one_of_each_row(e: Eqn, values: dict[Var, Any]) -> bool:
+    """True if the indices are a column of row numbers, and one of any column numbers."""
+    shape, (updates, *indices) = e.params["shape"], e.invars
+    column = (shape[0], 1)
+    if e.params["axes"] != (0, 1) or len(shape) != 2 or any([type(v) is not Var for v in e.invars]):
+        return False
+    kinds = [v.aval.dtype.kind == "i" and v.aval.dtype.itemsize >= 4 for v in indices]
+    rows = values.get(indices[0])  # type: ignore[call-overload]
+    return (
+        all(kinds)
+        and not updates.aval.weak_type
+        and all([v.aval.shape == column for v in e.invars])
+        and shape[1] < 1 << 31
+        and rows is not None
+        and np.array_equal(np.ravel(rows), np.arange(shape[0]))
+    )
+
+
+def _compared(e: Eqn, columns: Var) -> list[Eqn]:
+    """A column of updates where a column of indices has the numbers of the columns, zeros elsewhere."""
+    updates, _, indices = e.invars
+    w = _Writer(e)
+    aval = indices.aval
+    zero, n = [Literal(aval.dtype.type(i), ShapedArray((), aval.dtype)) for i in (0, e.params["shape"][1])]
+    indices = w("select", w("lt", indices, zero), w("add", indices, n), indices)
+    if aval.dtype != np.int32:
+        indices = w("convert_element_type", indices, new_dtype=np.dtype(np.int32))
+    nothing = Literal(updates.aval.dtype.type(0), ShapedArray((), updates.aval.dtype))
+    return w.ending_in(w("select", w("eq", indices, columns), updates, nothing))
 
 
 # ------------------------------------------------------------------ pieces of a whole

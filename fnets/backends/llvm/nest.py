@@ -94,7 +94,10 @@ class NestStage(Stage):
         sources = [reads.source(v) for e in nest.eqns for v in e.invars]
         self.loaded = list(dict.fromkeys([s for s in sources if type(s) is Var and s not in self.own]))
         self._axes()
-        arrays = [v for e in nest.eqns for v in (*e.invars, *e.outvars) if v.aval.size > 1]
+        along = [
+            e for e in nest.eqns if nest.level[e.outvars[0]] != "row"
+        ]  # the others work with one element at a time
+        arrays = [v for e in along for v in (*e.invars, *e.outvars) if v.aval.size > 1]
         full = vector_bytes // max([4, *[v.aval.dtype.itemsize for v in arrays]])
         self.width = min(full, 1 << max(0, self.columns - 1).bit_length())
         self._phases()
