@@ -114,3 +114,40 @@ def test_after_a_fork(shared):
             os._exit(status)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     np.testing.assert_array_equal(jitted(x), want)
+
+
+FORKS = """
+import os, signal, threading, time
+import numpy as np, fnets, fnets.numpy as fnp
+x = np.linspace(0, 1, 100_000)
+f = fnets.jit(lambda x: fnp.exp(x) * 2 + x, backend="llvm")
+want, stop = f(x).tobytes(), False
+
+def compile_on_and_on():
+    while not stop:
+        fnets.jit(lambda x: fnp.cos(x) * 2 + time.time(), backend="llvm")(x)
+
+threads = [threading.Thread(target=compile_on_and_on) for _ in range(2)]
+for t in threads:
+    t.start()
+codes = []
+for k in range(8):
+    time.sleep(0.02)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        right = f(x).tobytes() == want and fnets.jit(lambda x: fnp.sin(x) * 3 + k, backend="llvm")(x).size
+        os._exit(0 if right else 1)
+    codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+stop = True
+for t in threads:
+    t.join()
+print(codes)
+"""
+
+
+def test_forks_while_other_threads_compile():
+    environment = os.environ | {"FNETS_CACHE": "0", "FNETS_NUM_THREADS": "2"}
+    command = [sys.executable, "-W", "ignore", "-c", FORKS]
+    run = subprocess.run(command, check=True, capture_output=True, text=True, env=environment, timeout=100)
+    assert run.stdout.split() == str([0] * 8).split()

@@ -9,6 +9,7 @@ import contextlib
 import ctypes
 import functools
 import importlib
+import os
 import platform
 import sys
 import threading
@@ -54,6 +55,7 @@ def host() -> Host:
         raise Unavailable("native code needs a processor with AVX2 and FMA")
     head = object.__basicsize__
     _check_layout(head)
+    _hold_while_forking(binding)
     return Host(
         binding,
         binding.get_host_cpu_name(),
@@ -62,6 +64,22 @@ def host() -> Host:
         64 if features.get("avx512vl") and features.get("avx512dq") and features.get("avx512bw") else 32,
         head,
     )
+
+
+def _hold_while_forking(binding: Any) -> None:
+    """Let no fork happen while another thread is inside of llvmlite: the child would find its locks taken, for good."""
+    # llvmlite's own lock, which each of its functions takes, finalizers too
+    theirs: Any = getattr(getattr(binding.ffi, "lib", None), "_lock", contextlib.nullcontext())
+
+    def hold() -> None:
+        _lock.acquire()
+        theirs.__enter__()
+
+    def release() -> None:
+        theirs.__exit__(None, None, None)
+        _lock.release()
+
+    os.register_at_fork(before=hold, after_in_parent=release, after_in_child=release)
 
 
 def _check_layout(head: int) -> None:
