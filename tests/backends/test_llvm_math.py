@@ -251,3 +251,12 @@ def test_integer_powers(y):
     x = rng.uniform(-3, 3, 1000).astype(np.float32)
     got = native(lambda x: lax.integer_pow(x, y) + 0 * x, x)
     assert ulps(got, x.astype(float) ** y).max() <= 2
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_sign_of_zero_has_none(dtype):
+    x = np.array([0.0, -0.0, 2.0, -np.inf, np.nan], dtype)
+    got = fnets.jit(lambda x: (fnp.sign(x), fnp.sign(-x)), backend="llvm")(x)
+    for y, want in zip(got, (np.sign(x), np.sign(-x))):
+        np.testing.assert_array_equal(y, want)
+        np.testing.assert_array_equal(np.signbit(y[:4]), np.signbit(want[:4]))

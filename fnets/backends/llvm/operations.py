@@ -110,7 +110,8 @@ def _sign(v: Lanes, x: str, dtype: np.dtype) -> str:
     if dtype.kind == "u":
         return v.select(up, one, zero, dtype)
     down = v.compare(condition("lt", dtype), x, zero, dtype)
-    return v.select(up, one, v.select(down, v.const(-1, dtype), x, dtype), dtype)
+    rest = v.binary("fadd", x, zero, dtype) if dtype.kind == "f" else x  # nan, or 0 without its sign as by NumPy
+    return v.select(up, one, v.select(down, v.const(-1, dtype), rest, dtype), dtype)
 
 
 def _square(v: Lanes, x: str, dtype: np.dtype) -> str:
