@@ -162,13 +162,15 @@ _CALL, _SLOW, _FLOPS_PER_NS, _BYTES_PER_NS = (
 
 
 def takes_longer(jaxpr: Jaxpr, nanoseconds: float) -> bool:
-    """True if NumPy takes longer than this, by a rough estimate. A loop whose trips are unknown counts as one trip.
+    """True if NumPy takes longer than this, by a rough estimate. A loop whose trips are unknown is taken for a long one.
 
     >>> takes_longer(Jaxpr((), (), (), (), ()), 100)
     False
     """
     total = 0.0
     for c in equation_costs(jaxpr):
+        if not c.known:
+            return True
         if next(sub_jaxprs(c.eqn.params), None) is None:
             work = max(c.flops / _FLOPS_PER_NS + c.transcendentals * _SLOW, c.bytes / _BYTES_PER_NS)
             total += work + c.trips * _CALL

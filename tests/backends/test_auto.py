@@ -49,6 +49,8 @@ def test_long_programs_are_native_and_short_ones_are_not():
         assert is_native(f, LONG) and not is_native(f, SHORT)
         scan = fnets.jit(lambda x: fnets.lax.fori_loop(0, 100, lambda i, c: wave(c), x))
         assert is_native(scan, np.float32(1.0))
+        search = fnets.jit(lambda x: fnets.lax.while_loop(lambda c: c < 1e3, lambda c: c * 1.5, x))
+        assert is_native(search, np.float32(1.0))
         assert is_native(fnets.jit(wave, backend="llvm"), SHORT)
         assert not is_native(fnets.jit(wave, backend="numpy"), LONG)
         np.testing.assert_allclose(f(LONG), np.sin(LONG) * LONG + 1, rtol=1e-14)
