@@ -27,8 +27,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib
-import importlib.util
-import platform
+import os
 import sys
 import warnings
 from collections.abc import Callable
@@ -47,8 +46,10 @@ _told: set[str] = set()
 @functools.cache
 def is_expected() -> bool:
     """True if this looks like a machine that native code can run on, found out without importing anything."""
-    here = (sys.platform, platform.machine(), sys.implementation.name)
-    return here == ("linux", "x86_64", "cpython") and importlib.util.find_spec("llvmlite") is not None
+    if sys.platform != "linux" or sys.implementation.name != "cpython" or os.uname().machine != "x86_64":
+        return False
+    util = importlib.import_module("importlib.util")  # here, for the sake of the time that `import fnets` takes
+    return util.find_spec("llvmlite") is not None
 
 
 def _native(jaxpr: Jaxpr, own_outputs: bool, donated: tuple[int, ...]) -> Callable[..., list]:
