@@ -153,12 +153,9 @@ def equation_costs(jaxpr: Jaxpr, trips: int = 1, known: bool = True, depth: int 
             yield from part
 
 
-_CALL, _SLOW, _FLOPS_PER_NS, _BYTES_PER_NS = (
-    500,
-    1.0,
-    20,
-    30,
-)  # of NumPy: nanoseconds of a call, and of a function such as exp
+# what NumPy takes, roughly: nanoseconds of a call and of a function such as exp, and what it does in a nanosecond
+_CALL, _SLOW = 500, 1.0
+_FLOPS_PER_NS, _BYTES_PER_NS = 20, 30
 
 
 def takes_longer(jaxpr: Jaxpr, nanoseconds: float) -> bool:

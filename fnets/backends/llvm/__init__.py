@@ -3,22 +3,13 @@
 It needs llvmlite (the extra `jit`), which is imported when the backend is first used. Where it cannot work, the NumPy backend runs instead, and one
 warning says why. The backend "auto" is this one for programs that are long enough, and says nothing where it cannot work.
 
-    text        LLVM IR as text: functions, loops, vectors
-    vmath       exp, log, tanh, ... of vectors
-    operations  primitives in terms of vectors
-    expand      softmax and the like in simpler primitives
-    short_axes  points in space as arrays of coordinates
-    layout      channels-last arrays around convolutions
-    regions     which equations run natively, in one call, in one loop nest
-    nest        a loop nest as a function
-    kernel      a region as a C function of CPython's calling convention
-    operands    Python's objects: checked, and their data found
-    driver      the calls of stages
-    pool        threads
-    cache       files on disk
-    portable    programs as data
-    loading     what is in the cache: object code, schedules
-    engine      llvmlite, this processor
+    before      prepare (hoist, expand, short_axes, layout, channels_last): jaxpr to jaxpr
+    what runs   operations, grouping, regions, anchors: natively, in one call, in one loop nest
+    stages      stage: nest, contraction, convolution (direct, narrow, winograd; blocks, slab), windows, movement, gathers, scans, draws, loops
+    how         chains, combination, memory, driver: in which parts and where
+    code        text, tiles, tilings, vmath: LLVM's language, register tiles, functions of vectors
+    calls       kernel, operands, pool, engine: CPython's calling convention, threads, llvmlite
+    on disk     loading, portable, cache
     program     the backend itself
 """
 

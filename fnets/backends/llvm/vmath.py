@@ -1,7 +1,8 @@
 """Transcendental functions of vectors, inline, without tables or branches. May import text.
 
 Coefficients are worked out here, once, at import: Taylor series for double precision, Chebyshev interpolation (near to minimax) for single. Infinities, nan
-and denormal numbers come out right. Errors against correctly rounded results are in tests/backends/test_llvm_math.py: at most 2 ulp, 4 for tanh and erf.
+and denormal numbers come out right. Errors against correctly rounded results are in tests/backends/test_llvm_math.py: at most 2 ulp for most, 3 for hyperbolic
+functions, their inverses, tan and logarithms to other bases, 4 for tanh and erf.
 """
 
 from __future__ import annotations
