@@ -364,3 +364,16 @@ assert len(told) == 1 and "llvmlite" in str(told[0].message) and "fnets[jit]" in
 def test_environment_variable_chooses_the_backend():
     code = "import fnets, numpy as np, fnets.numpy as fnp; fnets.jit(lambda x: fnp.tanh(x) * 2)(np.ones(3)); import sys; assert 'llvmlite' in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, env={"FNETS_BACKEND": "llvm", "FNETS_CACHE": "0"})
+
+
+def test_scalars_are_never_results_places():
+    """A NumPy scalar that nobody reads any more: its memory is not for results."""
+
+    def f(z):
+        r = fnp.sqrt(fnp.real(z) + 1)
+        t = fnp.maximum(r * 1e-6, 0.0)
+        return fnp.where(t > 0, fnp.minimum(1 / t, 5.0), 1.0) * t
+
+    for z in (np.complex128(2 + 1j), np.array(2 + 1j)):
+        for _ in range(3):
+            check(lambda z: f(z * 1j), z)

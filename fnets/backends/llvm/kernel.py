@@ -134,11 +134,13 @@ def _block(f: Function, plan: Plan, threads: str) -> str:
 
 
 def replaceable(region: Call) -> tuple[tuple[int, ...], ...]:
-    """For each result of a region, the positions of operands whose memory it may take: those that no other stage reads."""
+    """For each result of a region, the positions of operands whose memory it may take: those that no other stage reads.
+
+    A value without axes may be a NumPy scalar, whose memory is nobody's to write."""
     position = {v: i for i, v in enumerate(region.inputs)}
     readers = Counter([v for s in region.stages for v in s.sources if v in position])
     may_take = {
-        r: tuple([position[v] for v in s.replaceable(r) if readers[v] == 1 and v.aval.shape == r.aval.shape])
+        r: tuple([position[v] for v in s.replaceable(r) if readers[v] == 1 and v.aval.shape == r.aval.shape != ()])
         for s in region.stages
         for r in s.stored
     }
