@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from fnets import tree
-from fnets.backends.llvm import pool
+from fnets.backends.llvm.runtime import pool
 from fnets.core.trace import Tracer, resumed
 from fnets.errors import ArgumentError
 from fnets.primitives.base import arr

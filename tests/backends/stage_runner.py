@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from fnets.backends.llvm.engine import Loaded, host, object_code
-from fnets.backends.llvm.stage import Stage
-from fnets.backends.llvm.text import ATTRIBUTES, Function
+from fnets.backends.llvm.code.text import ATTRIBUTES, Function
+from fnets.backends.llvm.kernels.stage import Stage
+from fnets.backends.llvm.runtime.engine import Loaded, host, object_code
 
 
 def module(functions: Sequence[Function]) -> str:

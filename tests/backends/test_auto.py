@@ -14,7 +14,7 @@ import fnets
 import fnets.numpy as fnp
 from fnets import config
 from fnets.backends import llvm, numpy_codegen
-from fnets.backends.llvm import pool
+from fnets.backends.llvm.runtime import pool
 from fnets.errors import ArgumentError
 
 LONG = np.linspace(0.0, 1.0, 100_000)

@@ -14,7 +14,7 @@ from fnets.core.ir import Eqn, Var
 
 pytest.importorskip("llvmlite")
 
-from fnets.backends.llvm import contraction
+from fnets.backends.llvm.kernels import contraction
 from tests.backends.stage_runner import prepare
 
 PHASES = (hypothesis.Phase.explicit, hypothesis.Phase.generate)  # every example compiles: shrinking would take long

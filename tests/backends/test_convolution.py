@@ -7,7 +7,8 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 
-from fnets.backends.llvm import channels_last, convolution
+from fnets.backends.llvm.kernels import convolution
+from fnets.backends.llvm.passes import channels_last
 from fnets.core.avals import ShapedArray
 from fnets.core.ir import Eqn, Var
 from tests.backends.stage_runner import prepare

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fnets.backends.llvm.draws import LOWER
+from fnets.backends.llvm.kernels.draws import LOWER
 from fnets.core.avals import ShapedArray
 from fnets.core.ir import Eqn, Literal, Var
 from fnets.primitives import random as random_primitives

@@ -8,7 +8,7 @@ import pytest
 import fnets
 import fnets.numpy as fnp
 import fnets.optim
-from fnets.backends.llvm.expand import expand
+from fnets.backends.llvm.passes.expand import expand
 from fnets.backends.passes import optimise
 from tests.backends.test_llvm import check
 

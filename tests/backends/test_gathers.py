@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import fnets
-from fnets.backends.llvm.gathers import LOWER
+from fnets.backends.llvm.kernels.gathers import LOWER
 from fnets.core.avals import ShapedArray
 from fnets.core.ir import Eqn, Literal, Var
 from fnets.errors import IndexingError

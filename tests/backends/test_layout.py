@@ -12,7 +12,7 @@ import pytest
 import fnets
 import fnets.numpy as fnp
 from fnets import lax, nn, optim
-from fnets.backends.llvm.layout import RULES, channels_last, keeps_places, transposes
+from fnets.backends.llvm.passes.layout import RULES, channels_last, keeps_places, transposes
 from fnets.backends.passes import optimise
 from fnets.core import ir
 from fnets.core.check import check_jaxpr

@@ -16,7 +16,8 @@ from harness import Sample, all_samples
 import fnets
 import fnets.numpy as fnp
 from fnets import lax, nn
-from fnets.backends.llvm import grouping, operations, regions
+from fnets.backends.llvm.code import operations
+from fnets.backends.llvm.schedule import grouping, regions
 from tests.backends.test_random_programs import arguments, programs, run
 
 pytest.importorskip("llvmlite")

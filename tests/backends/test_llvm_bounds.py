@@ -18,7 +18,8 @@ from tests.backends.test_random_programs import programs, run
 
 pytest.importorskip("llvmlite")
 
-from fnets.backends.llvm import chains, kernel, regions
+from fnets.backends.llvm.runtime import kernel
+from fnets.backends.llvm.schedule import chains, regions
 
 CANARY = 0xA5
 _libc = ctypes.CDLL(None, use_errno=True)

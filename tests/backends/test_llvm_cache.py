@@ -13,7 +13,7 @@ import fnets.numpy as fnp
 
 pytest.importorskip("llvmlite")
 
-from fnets.backends.llvm import cache, loading, pool
+from fnets.backends.llvm.runtime import cache, loading, pool
 
 x = np.linspace(-2, 2, 50).astype(np.float32)
 

@@ -10,7 +10,7 @@ import pytest
 import fnets
 import fnets.numpy as fnp
 from fnets import lax
-from fnets.backends.llvm import regions
+from fnets.backends.llvm.schedule import regions
 
 pytest.importorskip("llvmlite")
 

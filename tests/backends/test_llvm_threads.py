@@ -18,7 +18,8 @@ from tests.backends.test_llvm import PROGRAMS, check
 
 pytest.importorskip("llvmlite")
 
-from fnets.backends.llvm import chains, pool
+from fnets.backends.llvm.runtime import pool
+from fnets.backends.llvm.schedule import chains
 
 rng = np.random.default_rng(0)
 

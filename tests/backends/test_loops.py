@@ -13,7 +13,7 @@ from tests.backends.test_llvm import check
 
 pytest.importorskip("llvmlite")
 
-from fnets.backends.llvm.hoist import hoist
+from fnets.backends.llvm.passes.hoist import hoist
 from fnets.backends.passes import optimise
 
 rng = np.random.default_rng(0)

@@ -13,8 +13,8 @@ import pytest
 import fnets
 import fnets.numpy as fnp
 from fnets import lax
-from fnets.backends.llvm import movement
-from fnets.backends.llvm.movement import LOWER
+from fnets.backends.llvm.kernels import movement
+from fnets.backends.llvm.kernels.movement import LOWER
 from fnets.core.ir import Eqn, Literal, Var
 from tests.backends.stage_runner import prepare
 

@@ -7,10 +7,11 @@ import pytest
 
 import fnets
 import fnets.numpy as fnp
-from fnets.backends.llvm.portable import NotPortable, Writer, read
+from fnets.backends.llvm.runtime.portable import NotPortable, Writer, read
 
 pytest.importorskip("llvmlite")
-from fnets.backends.llvm import pool, program
+from fnets.backends.llvm import program
+from fnets.backends.llvm.runtime import pool
 
 rng = np.random.default_rng(0)
 x = rng.standard_normal((6, 5)).astype(np.float32)

@@ -9,7 +9,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 
-from fnets.backends.llvm.scans import LOWER
+from fnets.backends.llvm.kernels.scans import LOWER
 from fnets.core.avals import ShapedArray
 from fnets.core.ir import Eqn, Var
 from fnets.primitives import cumulative, reduce

@@ -7,8 +7,8 @@ import pytest
 
 import fnets
 import fnets.numpy as fnp
-from fnets.backends.llvm.expand import expand
-from fnets.backends.llvm.short_axes import split_short_axes
+from fnets.backends.llvm.passes.expand import expand
+from fnets.backends.llvm.passes.short_axes import split_short_axes
 from fnets.backends.passes import optimise
 from tests.backends.test_llvm import check
 

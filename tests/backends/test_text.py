@@ -7,8 +7,8 @@ import ctypes
 import numpy as np
 import pytest
 
-from fnets.backends.llvm.engine import Loaded, object_code
-from fnets.backends.llvm.text import Function, Lanes
+from fnets.backends.llvm.code.text import Function, Lanes
+from fnets.backends.llvm.runtime.engine import Loaded, object_code
 from tests.backends.stage_runner import module
 
 pytest.importorskip("llvmlite")

@@ -7,7 +7,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 
-from fnets.backends.llvm.windows import LOWER
+from fnets.backends.llvm.kernels.windows import LOWER
 from fnets.core.avals import ShapedArray
 from fnets.core.ir import Eqn, Var
 from fnets.primitives import pool

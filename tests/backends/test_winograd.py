@@ -7,7 +7,7 @@ import functools
 import numpy as np
 import pytest
 
-from fnets.backends.llvm import convolution, winograd
+from fnets.backends.llvm.kernels import convolution, winograd
 from tests.backends.test_convolution import check, equations
 
 pytest.importorskip("llvmlite")

@@ -3,13 +3,11 @@
 It needs llvmlite (the extra `jit`), which is imported when the backend is first used. Where it cannot work, the NumPy backend runs instead, and one
 warning says why. The backend "auto" is this one for programs that are long enough, and says nothing where it cannot work.
 
-    before      prepare (hoist, expand, short_axes, layout, channels_last): jaxpr to jaxpr
-    what runs   operations, grouping, regions, anchors: natively, in one call, in one loop nest
-    stages      stage: nest, contraction, convolution (direct, narrow, winograd; blocks, slab), windows, movement, gathers, scans, draws, loops
-    how         chains, combination, memory, driver: in which parts and where
-    code        text, tiles, tilings, vmath: LLVM's language, register tiles, functions of vectors
-    calls       kernel, operands, pool, engine: CPython's calling convention, threads, llvmlite
-    on disk     loading, portable, cache
+    passes      jaxpr to jaxpr, before anything is grouped
+    schedule    which equations run natively, in one call, in one loop nest, in which parts, and where their memory is
+    kernels     stages: nests, products, convolutions, pooling, copies, index arrays, running operations, random numbers, loops
+    code        LLVM's language as text, register tiles, functions of vectors
+    runtime     llvmlite, CPython's calling convention, threads, what is kept on disk
     program     the backend itself
 """
 

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from fnets import config
-from fnets.backends.llvm import anchors, pool
-from fnets.backends.llvm.engine import Loaded, host
-from fnets.backends.llvm.kernel import as_equation, link, module_texts
-from fnets.backends.llvm.loading import Saved, load
-from fnets.backends.llvm.prepare import prepare
-from fnets.backends.llvm.regions import Call, schedule
+from fnets.backends.llvm.passes.prepare import prepare
+from fnets.backends.llvm.runtime import pool
+from fnets.backends.llvm.runtime.engine import Loaded, host
+from fnets.backends.llvm.runtime.kernel import as_equation, link, module_texts
+from fnets.backends.llvm.runtime.loading import Saved, load
+from fnets.backends.llvm.schedule import anchors
+from fnets.backends.llvm.schedule.regions import Call, schedule
 from fnets.backends.numpy_codegen import generate
 from fnets.core.ir import Eqn, Jaxpr
 

@@ -1,0 +1,230 @@
+"""Random numbers as stages: Threefry's bits, keys, uniform and normal numbers. May import core, primitives.random_kernels, operations, stage, text, vmath.
+
+Element i of a key's stream hashes the counter i, so a vector is a few dozen operations on numbers of lanes, in any order. The last vector
+of a stream overlaps the one before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from fnets.backends.llvm.code import vmath
+from fnets.backends.llvm.code.operations import maximum
+from fnets.backends.llvm.code.text import BOOL, DOUBLE, INT64, SINGLE, Function, Lanes, is_supported
+from fnets.backends.llvm.code.tiles import Offset
+from fnets.backends.llvm.kernels.stage import Stage
+from fnets.core.ir import Eqn, Literal, Var
+from fnets.primitives.random_kernels import FAR, NEAR
+from fnets.primitives.threefry import PARITY, ROTATIONS
+
+_WORD, _LONG = np.dtype(np.uint32), np.dtype(np.uint64)
+
+
+def threefry(v: Lanes, key: tuple[str, str], x0: str, x1: str) -> tuple[str, str]:
+    """The two words that two words encrypt to, lane by lane."""
+
+    def add(a: str, b: str) -> str:
+        return v.binary("add", a, b, _WORD)
+
+    last = v.binary("xor", v.binary("xor", *key, _WORD), v.const(PARITY, _WORD), _WORD)
+    keys = (*key, last)
+    x0, x1 = add(x0, keys[0]), add(x1, keys[1])
+    for i in range(5):
+        for r in ROTATIONS[i % 2]:
+            x0 = add(x0, x1)
+            x1 = v.binary("xor", v.intrinsic("fshl", _WORD, x1, x1, v.const(r, _WORD)), x0, _WORD)
+        x0 = add(x0, keys[(i + 1) % 3])
+        x1 = add(x1, add(keys[(i + 2) % 3], v.const(i + 1, _WORD)))
+    return x0, x1
+
+
+class Draw(Stage):
+    """What `finish` makes of the two words of every element of a key's stream."""
+
+    def __init__(self, e: Eqn, vector_bytes: int, finish: Callable[[Lanes, str, str, dict], str], nanoseconds: float):
+        self.eqns = [e]
+        self.finish = finish
+        key, result = e.invars[0], e.outvars[0]
+        self.key, self.result = key, result
+        self.loaded, self.stored = [key], [result]  # type: ignore[list-item]
+        self.keys = prod(key.aval.shape[:-1])
+        shape = e.params["shape"]
+        self.words = 2 if e.prim.name == "random_split" else 1  # of the result for each element of the stream
+        self.count = prod(shape)
+        self.width = vector_bytes // 4
+        self.row = 1  # elements of the stream for each index of the extent
+        if self.keys > 1:
+            self.extent = self.keys
+            self.aligned = frozenset(self.buffers) if key.aval.ndim == 2 else frozenset()
+        elif shape:
+            self.extent, self.row = shape[0], self.count // shape[0]
+            if key.aval.ndim == 1:
+                self.aligned = frozenset([result])
+        self.element_time = nanoseconds
+        least = 1 if self.keys > 1 else -(-min(self.width, self.count) // self.row)
+        self.blocking = next((k for k in range(least, self.extent) if self.extent % k == 0), self.extent)
+        self.chunk = self.extent
+
+    @property
+    def nanoseconds(self) -> float:
+        return self.element_time * self.keys * self.count
+
+    def write(self, name: str) -> Function:
+        self.f = f = self.begin(name)
+        if self.keys > 1:
+            with f.loop("%low", "%high", 1) as loop:
+                self._stream(loop.index, 0, self.count)
+        elif self.chunk < self.extent:
+            self._stream(0, f.mul("%low", self.row), f.mul("%high", self.row))
+        else:
+            self._stream(0, 0, self.count)
+        f.do("ret void")
+        return f
+
+    def _stream(self, k: Offset, low: Offset, high: Offset) -> None:
+        """Elements of the k-th key's stream."""
+        f, w = self.f, self.width
+        one, v = Lanes(f, 1), Lanes(f, w)
+        words = [one.load(f.address(self._at(self.key, 0), f.add(f.mul(k, 2), i), 4), _WORD) for i in range(2)]
+        key = (v.splat(words[0], _WORD), v.splat(words[1], _WORD))
+        numbers = f"<{', '.join(f'i32 {i}' for i in range(w))}>"
+        first = f.mul(k, self.count)
+
+        def vector(v: Lanes, at: Offset) -> None:
+            start = v.const(at, _WORD) if isinstance(at, int) else v.splat(f.op(f"trunc i64 {at} to i32"), _WORD)
+            high, low = threefry(v, key, v.const(0, _WORD), v.binary("add", start, numbers, _WORD))
+            place = self._at(self.result, f.mul(f.add(first, at), self.words))
+            dtype = self.result.aval.dtype
+            if self.words == 2:
+                pairs = [j for i in range(w) for j in (i, w + i)]
+                both = v.shuffle(high, low, pairs, _WORD)
+                Lanes(f, 2 * w).first(2 * min(w, self.count)).store(both, place, dtype)
+            else:
+                v.store(self.finish(v, high, low, self.eqns[0].params), place, dtype)
+
+        if self.count <= w:
+            vector(v.first(self.count), 0)
+            return
+        with f.loop(low, high, w) as loop:
+            at: Offset = loop.index
+            if (self.row if self.keys == 1 and self.chunk < self.extent else self.count) % w:
+                at = one.intrinsic("smin", INT64, loop.index, str(f.add(high, -w)))
+            vector(v, at)
+
+    def _at(self, v: Any, offset: Offset) -> str:
+        return self.f.address(self.pointer[v], offset, v.aval.dtype.itemsize)
+
+
+class FoldIn(Stage):
+    """A key made of a key and an integer."""
+
+    def __init__(self, e: Eqn):
+        self.eqns = [e]
+        self.loaded = [v for v in e.invars if type(v) is Var]
+        self.stored = list(e.outvars)
+
+    def write(self, name: str) -> Function:
+        f = self.begin(name)
+        one = Lanes(f, 1)
+        key, data = self.eqns[0].invars
+        pair = [one.load(f.address(self.pointer[key], i, 4), _WORD) for i in range(2)]  # type: ignore[index]
+        if type(data) is Literal:
+            word = str(int(data.val) & 0xFFFFFFFF)
+        else:
+            dtype = data.aval.dtype
+            word = one.load(self.pointer[data], dtype)  # type: ignore[index]
+            if dtype.itemsize != 4:
+                how = "trunc" if dtype.itemsize > 4 else "sext" if dtype.kind == "i" else "zext"
+                word = one.cast(how, word, dtype, _WORD)
+        for i, x in enumerate(threefry(one, (pair[0], pair[1]), "0", word)):
+            one.store(x, f.address(self.pointer[self.stored[0]], i, 4), _WORD)
+        f.do("ret void")
+        return f
+
+
+# ------------------------------------------------------------------ what becomes of two words
+
+
+def _bits(v: Lanes, high: str, low: str, params: dict) -> str:
+    width = params["width"]
+    if width == 64:
+        upper = v.binary("shl", v.cast("zext", high, _WORD, _LONG), v.const(32, _LONG), _LONG)
+        return v.binary("or", upper, v.cast("zext", low, _WORD, _LONG), _LONG)
+    word = v.binary("xor", high, low, _WORD)
+    return word if width == 32 else v.cast("trunc", word, _WORD, np.dtype(f"u{width // 8}"))
+
+
+def _float(v: Lanes, high: str, low: str, dtype: np.dtype, start: float) -> str:
+    """A number in [start, 2 start): random bits fill its mantissa. start: a power of two."""
+    bits = np.dtype(f"u{dtype.itemsize}")
+    info = np.finfo(dtype)
+    word = _bits(v, high, low, {"width": info.bits})
+    mantissa = v.binary("lshr", word, v.const(info.bits - info.nmant, bits), bits)
+    number = v.binary("or", mantissa, v.const(int(np.array(start, dtype).view(bits)), bits), bits)
+    return v.cast("bitcast", number, bits, dtype)
+
+
+def _uniform(v: Lanes, high: str, low: str, params: dict) -> str:
+    """As the NumPy kernel, rounding for rounding."""
+    dtype = params["dtype"]
+    u = v.binary("fsub", _float(v, high, low, dtype, 1.0), v.const(1, dtype), dtype)
+    bottom, top = dtype.type(params.get("low", 0.0)), dtype.type(params.get("high", 1.0))
+    if bottom == 0 and top == 1:
+        return u
+    wide = v.cast("fpext", u, SINGLE, DOUBLE) if dtype == SINGLE else u
+    stretched = v.binary("fmul", wide, v.const(top - bottom, DOUBLE), DOUBLE)
+    u = v.binary("fadd", stretched, v.const(bottom, DOUBLE), DOUBLE)
+    u = v.cast("fptrunc", u, DOUBLE, SINGLE) if dtype == SINGLE else u
+    return maximum(v, u, v.const(bottom, dtype), dtype)
+
+
+def _normal(v: Lanes, high: str, low: str, params: dict) -> str:
+    """sqrt(2) erfinv(u) by two polynomials, as the NumPy kernel has it."""
+
+    def binary(name: str, a: str, b: str) -> str:
+        return v.binary(name, a, b, SINGLE)
+
+    def const(x: float) -> str:
+        return v.const(x, SINGLE)
+
+    u = binary("fadd", binary("fsub", _float(v, high, low, SINGLE, 2.0), const(3)), const(2.0**-24))
+    w = binary("fadd", vmath.log(v, binary("fsub", const(1), binary("fmul", u, u)), SINGLE), const(2.5))
+    near = vmath.horner(v, w, NEAR[::-1].tolist(), SINGLE)
+    y = near = vmath.horner(v, w, NEAR[::-1].tolist(), SINGLE)
+    far = v.compare("ole", w, const(-2.5), SINGLE)
+    f, before = v.function, v.function.block
+    some = f.op(f"icmp ne i{v.count} {f.op(f'bitcast {v.type(BOOL)} {far} to i{v.count}')}, 0")
+    with f.when(some):  # one vector in twenty
+        root = binary("fsub", vmath.sqrt(v, binary("fsub", const(2.5), w), SINGLE), const(3))
+        y = v.select(far, vmath.horner(v, root, FAR[::-1].tolist(), SINGLE), near, SINGLE)
+        inside = f.block
+    y = f.op(f"phi {v.type(SINGLE)} [ {y}, %{inside} ], [ {near}, %{before} ]")
+    return binary("fmul", u, y)
+
+
+_FINISH = {"random_bits": (_bits, 1.0), "random_split": (_bits, 1.0), "random_uniform": (_uniform, 1.2), "random_normal": (_normal, 2.0)}  # fmt: skip
+
+
+def lower(e: Eqn, vector_bytes: int) -> list[Stage] | None:
+    """The stage of an equation, or None: keys of other generators, dtypes without a kernel, nothing to draw, or streams of 2**32 and more."""
+    key, result = e.invars[0], e.outvars[0].aval
+    if type(key) is Literal or key.aval.shape[-1:] != (2,) or result.size == 0:
+        return None
+    if e.prim.name == "random_fold_in":
+        data = e.invars[1].aval
+        usable = data.shape == () and is_supported(data.dtype) and data.dtype.kind in "iu"
+        strong = type(e.invars[1]) is Literal or not data.weak_type
+        return [FoldIn(e)] if usable and strong and key.aval.ndim == 1 else None
+    if prod(e.params["shape"]) >= 1 << 32:
+        return None
+    dtypes = {"random_uniform": (SINGLE, DOUBLE), "random_normal": (SINGLE,)}.get(e.prim.name, (result.dtype,))
+    if result.dtype not in dtypes:
+        return None
+    return [Draw(e, vector_bytes, *_FINISH[e.prim.name])]
+
+
+LOWER: dict[str, Any] = dict.fromkeys([*_FINISH, "random_fold_in"], lower)

@@ -1,0 +1,308 @@
+"""Convolutions with too few channels in a group to fill vectors. May import blocks, conv_geometry, core, direct, slab, stage, text, tiles, tilings.
+
+Depthwise ones take the channels of all groups as vectors. With few output channels, neighbours in a row are the vectors, and images are read as planes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from fnets.backends.llvm.code.text import Function, Lanes
+from fnets.backends.llvm.code.tiles import Columns, Sum, accumulators, balanced, contract, zeros
+from fnets.backends.llvm.code.tilings import Tile, columns_by, divisor
+from fnets.backends.llvm.kernels.blocks import FEW_IMAGES, SLAB
+from fnets.backends.llvm.kernels.direct import Correlation, WeightGradient, Weights
+from fnets.backends.llvm.kernels.slab import Slab
+from fnets.core.ir import Eqn, Var
+from fnets.primitives.conv_geometry import Ints, Step
+
+Index = int | str
+
+_UNROLLED = 8  # taps of a row
+
+
+def correlation(steps: Sequence[Step], lanes: int) -> type[Correlation] | None:
+    """The kind of correlation that suits steps with few channels; None for the usual one."""
+    dense = steps[0].dense
+    if dense.groups > 1:
+        return Depthwise if dense.cin == dense.cout == 1 else None
+    if dense.cout > lanes // 4 or dense.strides[2] > 1:
+        return None
+    widest = max([s.dense.out[2] for s in steps])
+    several = max([s.dense.window for s in steps]) > 1  # for a single tap, planes cost more than they bring
+    # planes are made of slabs, which are small, or else of whole images
+    small = dense.batch > FEW_IMAGES and prod(dense.space) * dense.cin * 64 // lanes <= SLAB
+    planes = dense.cin == 1 or Slab(steps, dense.cin, dense.out[:2]).needed or small
+    return Planar if widest >= lanes // 2 and several and planes else None
+
+
+def weight_gradient(step: Step, lanes: int) -> type[WeightGradient] | None:
+    """The same for a weight gradient."""
+    dense = step.dense
+    if dense.groups == 1 and dense.cout <= lanes // 4 and dense.cin >= lanes // 2:
+        return Swapped
+    if not dense.cin == dense.cout == 1:
+        return None
+    if dense.groups > 1:
+        return DepthwiseGradient
+    return RowGradient if dense.strides[2] == 1 and dense.out[2] > 1 else None
+
+
+def each(
+    f: Function,
+    sums: Sequence[Sum],
+    size: int,
+    a: str,
+    b: str,
+    types: Sequence[str],
+    values: Sequence[str],
+    body: Callable,
+) -> list[str]:
+    """Loops over sums that carry values: what `body(a, b, values)` makes of them."""
+    if not sums:
+        return body(a, b, values)
+    if sums[0].extent == 1:
+        return each(f, sums[1:], size, a, b, types, values, body)
+    with f.loop(0, sums[0].extent, 1, list(zip(types, values))) as loop:
+        pointers = (f.address(p, f.mul(loop.index, k), size) for p, k in ((a, sums[0].a), (b, sums[0].b)))
+        loop.next = each(f, sums[1:], size, *pointers, types, loop.values, body)
+    return loop.results
+
+
+# ------------------------------------------------------------------ depthwise
+
+
+class Depthwise(Correlation):
+    """Every channel has a window of its own."""
+
+    follows = 1
+
+    def __init__(self, e: Eqn, x: Var, w: Var, weights: Weights, steps: Sequence[Step], out: Ints, vector_bytes: int):
+        super().__init__(e, x, w, weights, steps, out, vector_bytes)
+        self.groups, self.cout = 1, self.channels
+
+    def tile(self, height: int, width: int) -> Tile:
+        return Tile(1, balanced(width, accumulators(self.vector_bytes) // 2), 1)
+
+    def sum(
+        self, f: Function, step: Step, a: str, rows: Sequence[int], b: str, columns: list[Columns]
+    ) -> Sequence[str]:
+        (v,) = [c.lanes for c in columns]
+        sums = self.taps(step)
+        unrolled = sums.pop() if sums[-1].extent <= _UNROLLED else Sum(1, 0, 0)
+
+        def taps(a: str, b: str, total: Sequence[str]) -> list[str]:
+            total = list(total)
+            seen: dict[int, str] = {}  # neighbours read the same
+            for t in range(unrolled.extent):
+                w = v.load(f.address(b, t * unrolled.b, self.size), self.dtype)
+                for i, row in enumerate(rows):
+                    at = row + t * unrolled.a
+                    if at not in seen:
+                        seen[at] = v.load(f.address(a, at, self.size), self.dtype)
+                    total[i] = v.fma(seen[at], w, total[i], self.dtype)
+            return total
+
+        total = zeros(len(rows), columns, self.dtype)
+        return each(f, sums, self.size, a, b, [v.type(self.dtype)] * len(rows), total, taps)
+
+
+def tiles_of_taps(
+    f: Function, stage: WeightGradient, a: str, w: str, most: int
+) -> Iterator[tuple[list[int], list[int], str, str]]:
+    """Loops over the taps, but for up to `most` at once: (steps of these in the slab, in the weights, slab, weights)."""
+    taps = stage.taps()
+    inner = [(0, 0)]
+    while taps and len(inner) * taps[-1].extent <= most:
+        d = taps.pop()
+        inner = [(i * d.a + x, i * d.b + r) for i in range(d.extent) for x, r in inner]
+    with stage.outer(f, taps, a, w) as (a, w):
+        yield [x for x, _ in inner], [r for _, r in inner], a, w
+
+
+class DepthwiseGradient(WeightGradient):
+    """The gradient of every channel's own window."""
+
+    def __init__(self, e: Eqn, step: Step, vector_bytes: int):
+        super().__init__(e, step, vector_bytes)
+        self.groups = 1
+
+    def add(self, f: Function, a: str, b: str, w: str, sums: Sequence[Sum]) -> None:
+        for k, columns in columns_by(f, self.outputs, self.lanes, 1):
+            (v,) = [c.lanes for c in columns]
+            x, y, target = (f.address(p, k, self.size) for p in (a, b, w))
+            for steps, places, image, weights in tiles_of_taps(f, self, x, target, accumulators(self.vector_bytes)):
+                pointers = [f.address(weights, p, self.size) for p in places]
+
+                def products(x: str, y: str, total: Sequence[str], steps=steps, v=v) -> list[str]:
+                    factor = v.load(y, self.dtype)
+                    at = [v.load(f.address(x, s, self.size), self.dtype) for s in steps]
+                    return [v.fma(p, factor, t, self.dtype) for p, t in zip(at, total)]
+
+                total = [v.load(p, self.dtype) for p in pointers]
+                types = [v.type(self.dtype)] * len(total)
+                for p, t in zip(pointers, each(f, sums, self.size, image, y, types, total, products)):
+                    v.store(t, p, self.dtype)
+
+
+class RowGradient(WeightGradient):
+    """The gradient of a window from one channel to one; neighbours in a row are the vectors."""
+
+    def add(self, f: Function, a: str, b: str, w: str, sums: Sequence[Sum]) -> None:
+        one, whole = Lanes(f, 1), Lanes(f, self.lanes)
+        type_ = whole.type(self.dtype)
+        width = sums[-1].extent
+        many = width // self.lanes * self.lanes
+        for steps, places, image, weights in tiles_of_taps(f, self, a, w, accumulators(self.vector_bytes)):
+
+            def row(x: str, y: str, total: Sequence[str], steps=steps) -> list[str]:
+                def products(v: Lanes, at: Index, total: Sequence[str]) -> list[str]:
+                    factor = v.load(f.address(y, at, self.size), self.dtype)
+                    here = f.address(x, at, self.size)
+                    read = [v.load(f.address(here, s, self.size), self.dtype) for s in steps]
+                    return [whole.fma(p, factor, t, self.dtype) for p, t in zip(read, total)]
+
+                if many:
+                    with f.loop(0, many, self.lanes, [(type_, t) for t in total]) as loop:
+                        loop.next = products(whole, loop.index, loop.values)
+                    total = loop.results
+                return products(Lanes(f, self.lanes).first(width - many), many, total) if many < width else list(total)
+
+            start = [whole.const(0, self.dtype)] * len(steps)
+            for p, t in zip(places, each(f, sums[:-1], self.size, image, b, [type_] * len(steps), start, row)):
+                scalar, letter = one.type(self.dtype), "f32" if self.size == 4 else "f64"
+                name = f"llvm.vector.reduce.fadd.v{self.lanes}{letter}"
+                target = f.address(weights, p, self.size)
+                t = f.call(scalar, name, (scalar, one.load(target, self.dtype)), (type_, t))
+                one.store(t, target, self.dtype)
+
+
+# ------------------------------------------------------------------ few output channels
+
+
+class Interleaved:
+    """Memory on the stack for vectors of several output channels that are to lie side by side."""
+
+    def __init__(self, f: Function, dtype: np.dtype, outputs: int, rows: int, width: int):
+        self.f, self.dtype = f, dtype
+        self.outputs, self.rows, self.width = outputs, rows, width
+        self.memory = f.allocate(outputs * rows * width * dtype.itemsize)
+
+    def put(self, x: str, output: int, row: int, c: Columns) -> None:
+        """Keep a vector of an output channel in a row."""
+        place = (output * self.rows + row) * self.width + c.offset
+        c.lanes.store(x, self.f.address(self.memory, place, self.dtype.itemsize), self.dtype)
+
+    def write(self, row: Index, to: str, count: int, apart: int, add: bool = False) -> None:
+        """Write (or add) a row's first `count` columns, `apart` elements from one to the next."""
+        f, size, one = self.f, self.dtype.itemsize, Lanes(self.f, 1)
+        with f.count(count) as j:
+            from_ = f.address(self.memory, f.add(f.mul(row, self.width), j), size)
+            target = f.address(to, f.mul(j, apart), size)
+            for o in range(self.outputs):
+                x = one.load(f.address(from_, o * self.rows * self.width, size), self.dtype)
+                place = f.address(target, o, size)
+                one.store(
+                    one.binary("fadd", x, one.load(place, self.dtype), self.dtype) if add else x, place, self.dtype
+                )
+
+
+class Swapped(WeightGradient):
+    """A weight gradient with few output channels: y's scalars times x's vectors."""
+
+    positions = 1024
+
+    def add(self, f: Function, a: str, b: str, w: str, sums: Sequence[Sum]) -> None:
+        cin, cout = self.dense.cin, self.dense.cout
+        room = accumulators(self.vector_bytes) // cout
+        vectors = min(-(-cin // self.lanes), room)
+        width = vectors * self.lanes
+        sums = [Sum(s.extent, s.b, s.a) for s in sums]
+        for k, columns in columns_by(f, cin, self.lanes, vectors):
+            x, target = f.address(a, k, self.size), f.address(w, f.mul(k, cout), self.size)
+            for steps, places, image, weights in tiles_of_taps(f, self, x, target, room // vectors):
+                tile = [(i, c) for i in range(len(steps)) for c in columns]
+                read = [c._replace(offset=steps[i] + c.offset) for i, c in tile]
+                total = zeros(cout, read, self.dtype)
+                total = contract(f, self.dtype, b, range(cout), image, read, sums, total)
+                rows = Interleaved(f, self.dtype, cout, len(steps), width)
+                for j, t in enumerate(total):
+                    rows.put(t, j // len(tile), *tile[j % len(tile)])
+                for i, place in enumerate(places):
+                    count = width if isinstance(k, str) else min(width, cin - k)
+                    rows.write(i, f.address(weights, place, self.size), count, cout, add=True)
+
+
+class Planar(Correlation):
+    """A correlation with few output channels: weights times vectors of neighbours in a row."""
+
+    def __init__(self, e: Eqn, x: Var, w: Var, weights: Weights, steps: Sequence[Step], out: Ints, vector_bytes: int):
+        super().__init__(e, x, w, weights, steps, out, vector_bytes)
+        self.plane = prod(self.slab.shape)
+        self.planes = -(-self.scratch // 64) * 64
+        if self.channels > 1:
+            self.scratch = self.planes + self.plane * self.channels * self.size
+
+    @property
+    def steps_of_source(self) -> Ints:
+        depth, height, width = self.slab.steps
+        return depth // self.channels, height // self.channels, width // self.channels
+
+    def fill(self, *args: Any) -> tuple[str, int]:
+        """A slab, channel by channel."""
+        f: Function = args[0]
+        source, step = super().fill(*args)
+        if self.channels == 1:
+            return source, step
+        planes = f.op(f"getelementptr i8, ptr %scratch, i64 {self.planes}")
+        one, unroll = Lanes(f, 1), divisor(self.plane, 8)
+        with f.count(self.plane, unroll) as i, f.count(self.channels) as c:
+            from_ = f.address(source, f.add(f.mul(i, self.channels), c), self.size)
+            to = f.address(planes, f.add(f.mul(c, self.plane), i), self.size)
+            for k in range(unroll):
+                x = one.load(f.address(from_, k * self.channels, self.size), self.dtype)
+                one.store(x, f.address(to, k, self.size), self.dtype)
+        return planes, self.plane * self.channels
+
+    def _step(self, f: Function, step: Step, source: str, result: str, first: Sequence[Index], g: Index) -> None:
+        dense = step.dense
+        depth, height, width = dense.out
+        room = accumulators(self.vector_bytes) // self.cout
+        vectors = min(-(-width // self.lanes), room)
+        tall = min(room // vectors, height) if self.blocks[1] == 1 else 1
+        source = f.address(source, self.slab.offset(step) // self.channels, self.size)
+        weights = f.address(self.pointer[self.w], self.first_tap(step), self.size)
+        for k, columns in columns_by(f, width, self.lanes, vectors):
+            count = vectors * self.lanes if isinstance(k, str) else min(vectors * self.lanes, width - k)
+            with self.within(f, 0, first[0], depth) as qd, self.within(f, 1, first[1], height, tall) as qh:
+                at = (qd, qh, k)
+                y = f.address(result, self.place(f, step, at), self.size)
+                b = f.address(source, self.places(f, at, first), self.size)
+                self._rows(f, step, b, weights, y, [(i, c) for i in range(tall) for c in columns], count)
+
+    def _rows(
+        self, f: Function, step: Step, b: str, weights: str, y: str, tile: Sequence[tuple[int, Columns]], count: int
+    ) -> None:
+        """`count` columns of some rows of the result."""
+        line = self.slab.strides[1] * self.steps_of_source[1]
+        columns = [c._replace(offset=i * line + c.offset) for i, c in tile]
+        sums = [Sum(s.extent, s.b, s.a) for s in self.taps(step)] + [Sum(self.cin, self.weights.row, self.plane)]
+        sums = [s for s in sums if s.extent > 1] or sums[-1:]
+        total = zeros(self.cout, columns, self.dtype)
+        if step.dense.window:
+            total = contract(f, self.dtype, weights, range(self.cout), b, columns, sums, total)
+        down, across = self.apart(step)
+        if across == 1:
+            for (i, c), t in zip(tile, total):
+                c.lanes.store(t, f.address(y, i * down + c.offset, self.size), self.dtype)
+            return
+        tall = tile[-1][0] + 1
+        rows = Interleaved(f, self.dtype, self.cout, tall, self.lanes * len(tile) // tall)
+        for k, t in enumerate(total):
+            rows.put(t, k // len(tile), *tile[k % len(tile)])
+        with f.count(tall) as i:
+            rows.write(i, f.address(y, f.mul(i, down), self.size), count, across)

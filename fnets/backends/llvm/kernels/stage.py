@@ -1,0 +1,91 @@
+"""Stages: what a region consists of. May import costs, core, text.
+
+A stage is one function of machine code that makes some of a region's results from pointers to its operands. It works along one axis of length
+`extent`, and `write` gives a function of (pointers of `buffers`, scratch, low, high) that does the part [low, high) of it. Threads run parts
+of `chunk`. A stage that sums over its extent names those results in `accumulated`: each part then gets zeroed memory of its own, to add
+to, and the parts are added up in order afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from fnets.backends.costs import bytes_of, flops_of
+from fnets.backends.llvm.code.text import Function
+from fnets.core.ir import Eqn, Var
+
+_FLOPS, _BYTES = 60, 10  # of one thread in a nanosecond
+
+
+class Stage:
+    """What the driver must know of a stage; subclasses write it.
+
+    eqns: the equations that it computes.
+    loaded, stored: the variables that it reads and makes, contiguous in C order; `buffers` are both.
+    extent: the length of the axis that can be cut into parts. blocking: where it can be cut, every so many; `extent` if it cannot be.
+    chunk: the length of a part, which the driver sets before `write`: a multiple of `blocking`, or the extent. A part is [low, high) where low
+      is a multiple of chunk, and high is low + chunk or the extent.
+    aligned: variables of size s of which part [low, high) reads or writes the elements [low, high) * s / extent and no others.
+    accumulated: results that are sums over the extent.
+    roots: for variables of `loaded` that are reshapes, the variables whose memory they are; the driver sets it.
+    errors: an accumulated int64[1], or None: if it is not 0 after the run, the results are worthless and NumPy must run the equations, for its error.
+    scratch: bytes of memory that a running part needs for itself, at `%scratch`, aligned to 64.
+    """
+
+    eqns: Sequence[Eqn] = ()
+    loaded: list[Var]
+    stored: list[Var]
+    extent: int = 1
+    blocking: int = 1
+    chunk: int = 1
+    aligned: frozenset[Var] = frozenset()
+    accumulated: frozenset[Var] = frozenset()
+    errors: Var | None = None
+    scratch: int = 0
+    roots: Mapping[Var, Var] = {}
+
+    @property
+    def sources(self) -> list[Var]:
+        """`loaded`, by the variables whose memory it is."""
+        return [self.roots.get(v, v) for v in self.loaded]
+
+    @property
+    def sliced(self) -> frozenset[Var]:
+        """`aligned`, by the variables whose memory it is."""
+        return frozenset([self.roots.get(v, v) for v in self.aligned])
+
+    @property
+    def buffers(self) -> list[Var]:
+        return [*self.loaded, *self.stored]
+
+    @property
+    def domain(self) -> tuple[int, ...]:
+        """What the report shows: the shape of the result."""
+        return self.stored[0].aval.shape
+
+    @property
+    def nanoseconds(self) -> float:
+        """A rough estimate of how long it takes on one thread."""
+        work = sum([max(flops_of(e) / _FLOPS, bytes_of(e) / _BYTES) for e in self.eqns])
+        return work or sum([v.aval.size * v.aval.dtype.itemsize for v in self.buffers]) / _BYTES
+
+    def begin(self, name: str, alias: bool = False) -> Function:
+        """The function to be written, with its parameters: `self.pointer` of each buffer, `%scratch`, `%low` and `%high`.
+
+        alias: results may share memory with operands (see `replaceable`).
+        """
+        self.pointer = {v: f"%b{i}" for i, v in enumerate(self.buffers)}
+        pointers = [f"ptr{'' if alias else ' noalias'} %b{i}" for i in range(len(self.buffers))]
+        return Function(name, [*pointers, "ptr %scratch", "i64 %low", "i64 %high"])
+
+    def write(self, name: str) -> Function:
+        """The stage as a function."""
+        raise TypeError(f"{type(self).__name__} must define write")
+
+    def combine(self, result: Var) -> str:
+        """The reduction by which the parts of an accumulated result are put together."""
+        return "reduce_sum"
+
+    def replaceable(self, result: Var) -> list[Var]:
+        """Operands whose memory the result may take: each of their elements is read before that place is written."""
+        return []

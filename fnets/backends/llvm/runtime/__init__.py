@@ -1,0 +1,1 @@
+"""From text to calls: llvmlite, CPython's calling convention, threads, and what is kept on disk."""
