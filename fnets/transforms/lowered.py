@@ -133,7 +133,6 @@ class Lowered(Stage):
     >>> print(lowered.as_text("numpy"))
     def run(v0):
       v1 = item_1(mul_0(v0, 2))
-      v0 = None
       return [v1]
     """
 
