@@ -161,6 +161,40 @@ def test_lhs_dilation():
     assert convolution.lower(weight_grad, 64) is None
 
 
+@pytest.mark.parametrize("vector_bytes", [64, 32])
+@pytest.mark.parametrize(
+    "x, w", [((5, 7, 6, 3), (3, 3, 3, 8)), ((2, 9, 9, 4), (2, 3, 4, 20)), ((40, 16, 16, 3), (3, 3, 3, 8))]
+)
+def test_a_weight_gradient_for_each_image(x, w, vector_bytes):
+    """Per-example gradients: every image is a group of its own."""
+    import fnets
+    from fnets import lax
+
+    def loss(w, image):
+        y = lax.conv_general_dilated(image[None], w, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+        return (y * y).sum()
+
+    per_example = fnets.vmap(fnets.grad(loss), (None, 0))
+    args = (rng.standard_normal(w).astype(np.float32), rng.standard_normal(x).astype(np.float32))
+    want = np.stack([fnets.grad(loss)(args[0], image) for image in args[1]])
+    native = fnets.jit(per_example, backend="llvm")
+    np.testing.assert_allclose(native(*args), want, rtol=1e-4, atol=1e-3)
+    assert "conv_weight_grad" not in native.lower(*args).compile().report().numpy
+    prepared = fnets.make_jaxpr(per_example)(*args).jaxpr
+    (e,) = [e for e in prepared.eqns if e.prim.name == "conv_weight_grad"]
+    a, b = equation(
+        channels_last.conv_weight_grad_last_p,
+        *[((v.aval.shape[0], *v.aval.shape[2:], v.aval.shape[1]), "float32") for v in e.invars],
+        **e.params,
+    ).invars
+    check(
+        equation(
+            channels_last.conv_weight_grad_last_p, (a.aval.shape, "float32"), (b.aval.shape, "float32"), **e.params
+        ),
+        vector_bytes,
+    )
+
+
 def test_infinities_and_nan():
     """What is not finite goes where NumPy has it go, and zeros outside of an image do not meet it."""
     e = equations((1, 6, 6, 4), (3, 3, 4, 8), padding=1)[0]

@@ -66,13 +66,19 @@ def is_supported(e: Eqn) -> bool:
 def _geometry_if_supported(name: str, x: Ints, w: Ints, dtype: np.dtype, params: dict) -> Geometry | None:
     if dtype not in (SINGLE, DOUBLE) or not all([*x, *w]):
         return None
+    each = params["batch_group_count"]
+    if each > 1:  # a weight gradient for each image is one convolution's, with other places of the results
+        if name != "conv_weight_grad" or each != x[0] or params["feature_group_count"] > 1 or w[0] < each * _FEW:
+            return None
+        w, params = (w[0] // each, *w[1:]), params | {"batch_group_count": 1}
     geo = geometry_of(x, w, params)
     if geo is None or not all(geo.y_shape):
         return None
     if name == "conv_weight_grad" and max(geo.lhs_dilation) > 1:
         return None
     depthwise = geo.cin == geo.cout == 1
-    return geo if geo.groups == 1 or depthwise or min(geo.cin, geo.cout) >= _FEW else None
+    lanes = geo.cin if name == "conv_input_grad" else geo.cout  # of a group, side by side in vectors
+    return geo if geo.groups == 1 or depthwise or lanes >= _FEW else None
 
 
 def lower(e: Eqn, vector_bytes: int, fast: bool = False) -> list[Stage] | None:
@@ -94,6 +100,8 @@ def lower(e: Eqn, vector_bytes: int, fast: bool = False) -> list[Stage] | None:
     outputs, lanes = geo.y_shape[1], vector_bytes // dtype.itemsize
     steps = geo.backward() if name == "conv_input_grad_last" else geo.forward()
     form = winograd.form_for(steps[0], dtype, vector_bytes, fast)
+    if name == "conv_weight_grad_last" and e.params["batch_group_count"] > 1:
+        return [WeightGradient(e, steps[0], vector_bytes, each=True)]
     if name == "conv_weight_grad_last":
         if form:
             return winograd.weight_gradient(e, a, b, steps[0], form, vector_bytes)

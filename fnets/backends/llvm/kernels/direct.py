@@ -207,27 +207,30 @@ def taps_for(dims: Sequence[int], vectors: int, vector_bytes: int) -> Taps:
 
 
 class WeightGradient(Images):
-    """w[tap, c, o] = sum over images and positions of x[n, q * strides + ..., c] * y[n, q, o]."""
+    """w[tap, c, o] = sum over images and positions of x[n, q * strides + ..., c] * y[n, q, o].
+
+    each: a gradient for each image instead, side by side: w[tap, c, n, o] from y[0, q, n, o].
+    """
 
     positions = 128  # that are summed before a tile is stored: what they read stays in L1
 
-    def __init__(self, e: Eqn, step: Step, vector_bytes: int):
+    def __init__(self, e: Eqn, step: Step, vector_bytes: int, each: bool = False):
         x, y = e.invars
         result = e.outvars[0]
         assert type(x) is Var and type(y) is Var
-        dense = step.dense
+        dense, self.each = step.dense, each
         super().__init__(e, [step], dense.groups * dense.cin, vector_bytes)
         self.loaded, self.stored, self.accumulated = [x, y], [result], frozenset([result])
         self.x, self.y, self.result, self.dense = x, y, result, dense
-        self.outputs = dense.groups * dense.cout
+        self.outputs = dense.groups * dense.cout * (dense.batch if each else 1)
         self.cut(dense.batch, dense.out, whole=True)
-        self.aligned = frozenset([] if self.by_blocks else [x, y])
+        self.aligned = frozenset([] if self.by_blocks else [x] if each else [x, y])
         self._cut_images()
 
     def _cut_images(self) -> None:
         """Blocks of several images where one is too small for sums worth loading a tile for, and parts that are worth adding up."""
         dense = self.dense
-        if not self.by_blocks and prod(self.blocks) == 1:
+        if not self.by_blocks and not self.each and prod(self.blocks) == 1:
             fits = max(1, min(SLAB // (self.scratch or 1), 512 // dense.positions))
             self.images = divisor(dense.batch, fits)
         self.scratch *= self.images
@@ -242,7 +245,9 @@ class WeightGradient(Images):
             rows = self.block[1]
         with self.each_block(f) as (n, first):
             source, image_step = self.fill(f, slab, self.pointer[self.x], n, first, "%scratch")
-            at = f.mul(f.add(f.mul(f.add(f.mul(n, dense.out[0]), first[0]), height), first[1]), width * self.outputs)
+            own = f.mul(n, dense.cout) if self.each else 0  # the first output channel that belongs to the image
+            depth = first[0] if self.each else f.add(f.mul(n, dense.out[0]), first[0])
+            at = f.add(f.mul(f.add(f.mul(depth, height), first[1]), width * self.outputs), own)
             y = f.address(self.pointer[self.y], at, self.size)
             down, line = slab.strides[1] * slab.steps[1], width * self.outputs
             sums = [
@@ -257,7 +262,7 @@ class WeightGradient(Images):
                     source, f.add(f.add(f.mul(h, down), slab.offset(self.steps[0])), f.mul(g, dense.cin)), self.size
                 )
                 b = f.address(y, f.add(f.mul(h, line), f.mul(g, dense.cout)), self.size)
-                w = f.address(self.pointer[self.result], f.mul(g, dense.cout), self.size)
+                w = f.address(self.pointer[self.result], f.add(f.mul(g, dense.cout), own), self.size)
                 self.add(f, a, b, w, sums)
         f.do("ret void")
         return f
