@@ -208,12 +208,6 @@ class Function:
             with self.loop(0, high, step) as loop:
                 yield loop.index
 
-    def least(self, a: str | int, b: str | int) -> str | int:
-        """The smaller one of two indices."""
-        if isinstance(a, int) and isinstance(b, int):
-            return min(a, b)
-        return self.call("i64", "llvm.smin.i64", ("i64", str(a)), ("i64", str(b)))
-
     def take(self, helper: Function) -> None:
         """Have another function, which this one calls, in the module too."""
         self.helpers |= {helper.name: helper, **helper.helpers}
@@ -264,6 +258,14 @@ class Lanes:
         t = self.type(dtype)
         lanes = ", ".join(f"i32 {'poison' if i < 0 else i}" for i in picks)
         return self.op(f"shufflevector {t} {a}, {t} {b}, <{len(picks)} x i32> <{lanes}>")
+
+    def halves(self, x: str, dtype: np.dtype) -> list[str]:
+        """The lower and the upper lanes of a vector."""
+        n = self.count // 2
+        parts = [self.shuffle(x, "poison", [*range(k, k + n)], dtype) for k in (0, n)]
+        if n == 1:
+            parts = [self.op(f"extractelement <1 x {_TYPES[dtype]}> {p}, i32 0") for p in parts]
+        return parts
 
     def intrinsic(self, name: str, dtype: np.dtype, *operands: str) -> str:
         t = self.type(dtype)

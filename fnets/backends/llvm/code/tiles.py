@@ -6,7 +6,7 @@ reduction loops, each with its own steps in A and B. What differs is where the o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -46,27 +46,15 @@ def columns_of(f: Function, count: int, width: int) -> list[Columns]:
     return out
 
 
-def each_block(f: Function, count: int, width: int, most: int, body: Callable[[Offset, list[Columns]], None]) -> None:
-    """`body(first column, vectors)` for `count` columns: a loop over `most` vectors at a time, and the rest."""
-    block = most * width
-    done = count // block * block if count > block else 0
-    if done:
-        with f.loop(0, done, block) as loop:
-            body(loop.index, columns_of(f, block, width))
-    if count > done:
-        body(done, columns_of(f, count - done, width))
-
-
-def grouped(columns: Sequence[Columns], most: int) -> list[list[Columns]]:
-    """Vectors in groups of nearly equal length, at most `most` each.
-
-    >>> [len(g) for g in grouped(columns_of(Function("f", []), 80, 16), 4)]
-    [3, 2]
-    """
-    count = -(-len(columns) // most)
-    size, longer = divmod(len(columns), count)
-    ends = [size * (i + 1) + min(i + 1, longer) for i in range(count)]
-    return [list(columns[a:b]) for a, b in zip([0, *ends], ends)]
+def columns_by(f: Function, count: int, width: int, vectors: int) -> Iterator[tuple[Offset, list[Columns]]]:
+    """Groups of `vectors` vectors out of `count` columns: (first column, vectors); to be written inside of the loop over them."""
+    size = vectors * width
+    many = count // size * size
+    if many:
+        with f.count(many, size) as k:
+            yield k, columns_of(f, size, width)
+    if many < count:
+        yield many, columns_of(f, count - many, width)
 
 
 def balanced(count: int, most: int) -> int:
@@ -196,12 +184,12 @@ def _exchanged(f: Function, t: str, lanes: int, a: str, b: str, s: int) -> tuple
 
 
 def transposed(f: Function, dtype: np.dtype, rows: Sequence[str]) -> list[str]:
-    """The columns of a square block: as many vectors as each has lanes, a power of two."""
+    """The columns of a square block: as many vectors as each has lanes, a power of two. Rows that are all the same, or poison, cost nothing."""
     n, rows = len(rows), list(rows)
     t, s = Lanes(f, n).type(dtype), n // 2
     while s:
         for i in range(n):
-            if not i & s:
+            if not i & s and rows[i] != rows[i + s]:
                 rows[i], rows[i + s] = _exchanged(f, t, n, rows[i], rows[i + s], s)
         s //= 2
     return rows

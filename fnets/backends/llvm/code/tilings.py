@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from fnets.backends.llvm.code.text import Function
-from fnets.backends.llvm.code.tiles import Columns, accumulators, columns_of
+from fnets.backends.llvm.code.tiles import accumulators
 
 Index = int | str
 
@@ -62,15 +62,4 @@ def covering_cost(tile: Tile, height: int, width: int, vectors: int) -> float:
 def covering(f: Function, count: int, size: int) -> Iterator[Index]:
     """Where tiles of `size` begin that cover `count` positions; the last one overlaps the one before it where they do not fit."""
     with f.count(count, size) as i:
-        yield f.least(i, count - size) if count % size else i
-
-
-def columns_by(f: Function, count: int, width: int, vectors: int) -> Iterator[tuple[Index, list[Columns]]]:
-    """Groups of `vectors` vectors out of `count` columns: (first column, vectors); to be written inside of the loop over them."""
-    size = vectors * width
-    many = count // size * size
-    if many:
-        with f.count(many, size) as k:
-            yield k, columns_of(f, size, width)
-    if many < count:
-        yield many, columns_of(f, count - many, width)
+        yield f.smaller(i, count - size) if count % size else i

@@ -57,7 +57,6 @@ class Images(Stage):
         self.blocks = (-(-out[0] // depth), -(-out[1] // height))
         self.scratch = self.slab.size * self.size
         self.extent = images * prod(self.blocks) if self.by_blocks else images
-        self.chunk = self.extent
 
     @contextmanager
     def each_block(self, f: Function) -> Iterator[tuple[Index, Sequence[Index]]]:
@@ -78,7 +77,7 @@ class Images(Stage):
             with covering(f, count, tile) as q:
                 yield q
             return
-        end = f.least(f.add(first, self.block[k]), count)
+        end = f.smaller(f.add(first, self.block[k]), count)
         with f.when(f.op(f"icmp slt i64 {first}, {end}")), f.loop(first, end, 1) as q:
             yield q.index
 

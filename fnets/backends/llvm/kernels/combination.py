@@ -19,7 +19,7 @@ class Combination(Stage):
         self.copies = Var(ShapedArray((parts, *aval.shape), aval.dtype))
         self.loaded, self.stored = [self.copies], [result]
         self.parts = parts
-        self.extent = self.chunk = aval.size
+        self.extent = aval.size
         self.aligned = frozenset(self.stored)
         self.width = vector_bytes // max(4, aval.dtype.itemsize)
 

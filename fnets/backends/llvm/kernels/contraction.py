@@ -31,6 +31,7 @@ from fnets.backends.llvm.code.tiles import (
     zeros,
 )
 from fnets.backends.llvm.code.tilings import divisor
+from fnets.backends.llvm.kernels.movement import steps_of
 from fnets.backends.llvm.kernels.stage import Stage
 from fnets.core.avals import ShapedArray
 from fnets.core.ir import Eqn, Literal, Var
@@ -82,10 +83,6 @@ class Product(NamedTuple):
         return max(arithmetic, sum([v.aval.nbytes for v in (self.a, self.b, self.c)]) / _BANDWIDTH)
 
 
-def _steps(shape: Sequence[int]) -> list[int]:
-    return [math.prod(shape[i + 1 :]) for i in range(len(shape))]
-
-
 def _merged(axes: Sequence[Axis]) -> list[Axis]:
     """Neighbouring axes as one where all arrays step through them as one; without those of length 1."""
     out: list[Axis] = []
@@ -104,7 +101,7 @@ def _product(e: Eqn) -> Product:
     c = e.outvars[0]
     (lc, rc), (lb, rb) = e.params["dimension_numbers"]
     a, b, out = lhs.aval.shape, rhs.aval.shape, c.aval.shape
-    sa, sb, sc = _steps(a), _steps(b), _steps(out)
+    sa, sb, sc = steps_of(a), steps_of(b), steps_of(out)
     lf = [i for i in range(len(a)) if i not in lc and i not in lb]
     rf = [i for i in range(len(b)) if i not in rc and i not in rb]
     first = len(lb) + len(lf)
@@ -171,7 +168,7 @@ class _Kernel(Stage):
         parts = [x.extent // blocking for _, x, blocking in candidates]
         best = next((i for i, n in enumerate(parts) if n >= wanted), max(range(len(parts)), key=parts.__getitem__))
         self.cut, axis, self.blocking = candidates[best]
-        self.extent = self.chunk = axis.extent
+        self.extent = axis.extent
         if self.cut == "sum":
             self.accumulated = frozenset(self.stored)
         else:
@@ -371,7 +368,7 @@ class Pack(Stage):
         self.packed = Var(ShapedArray(shape, self.dtype))
         self.loaded, self.stored = [p.b], [self.packed]
 
-        steps, inner = _steps(shape), [s * self.width for s in _steps([x.extent for x in k])]
+        steps, inner = steps_of(shape), [s * self.width for s in steps_of([x.extent for x in k])]
         moved = [Axis(x.extent, x.a, s, x.c) for x, s in zip(outer, steps)]
         batch, n = moved[: len(p.batch)], [*moved[len(p.batch) :], Axis(self.column.extent, 0, 1, self.column.c)]
         order = _merged([Axis(x.extent, x.a, s, 0) for x, s in zip(k, inner)])
@@ -386,7 +383,6 @@ class Pack(Stage):
         self.batched = bool(p.batch)
         self.extent = p.batch[0].extent if p.batch else self.column.extent
         self.blocking = 1 if p.batch else self.width
-        self.chunk = self.extent
         if p.batch:
             self.aligned = frozenset([self.packed, *([p.b] if _is_leading(p.b, self.extent, self.outer[0].b) else [])])
 

@@ -13,8 +13,18 @@ from math import prod
 from typing import NamedTuple
 
 from fnets.backends.llvm.code.text import Function, Lanes
-from fnets.backends.llvm.code.tiles import Columns, Sum, accumulators, balanced, contract, load, store, zeros
-from fnets.backends.llvm.code.tilings import Tile, columns_by, covering, divisor, step_cost, tile_for
+from fnets.backends.llvm.code.tiles import (
+    Columns,
+    Sum,
+    accumulators,
+    balanced,
+    columns_by,
+    contract,
+    load,
+    store,
+    zeros,
+)
+from fnets.backends.llvm.code.tilings import Tile, covering, divisor, step_cost, tile_for
 from fnets.backends.llvm.kernels.blocks import SLAB, Images
 from fnets.backends.llvm.kernels.stage import Stage
 from fnets.core.ir import Eqn, Var
@@ -155,7 +165,6 @@ class Mirrored(Stage):
         self.dtype = w.aval.dtype
         *window, self.cin, self.cout = w.aval.shape
         self.extent = prod(window)
-        self.chunk = self.extent
 
     def write(self, name: str) -> Function:
         f = self.begin(name)

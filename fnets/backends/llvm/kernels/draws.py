@@ -67,7 +67,6 @@ class Draw(Stage):
         self.element_time = nanoseconds
         least = 1 if self.keys > 1 else -(-min(self.width, self.count) // self.row)
         self.blocking = next((k for k in range(least, self.extent) if self.extent % k == 0), self.extent)
-        self.chunk = self.extent
 
     @property
     def nanoseconds(self) -> float:

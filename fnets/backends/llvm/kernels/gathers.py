@@ -14,7 +14,7 @@ import numpy as np
 
 from fnets.backends.llvm.code.operations import maximum, minimum
 from fnets.backends.llvm.code.text import BOOL, INT64, Function, Lanes, is_supported
-from fnets.backends.llvm.code.tiles import Columns, Offset, each_block
+from fnets.backends.llvm.code.tiles import Columns, Offset, columns_by
 from fnets.backends.llvm.kernels.movement import copy_row, steps_of
 from fnets.backends.llvm.kernels.stage import Stage
 from fnets.core.avals import ShapedArray
@@ -162,7 +162,6 @@ class Gather(_Indexed):
         if self.lead(lambda a: bool(shape) and a.n == shape[0] and a.picked == step):
             self.extent = shape[0]
             self.aligned = frozenset([result, *[v for v in self.loaded if self._in_step(v)]])
-        self.chunk = self.extent
 
     @property
     def nanoseconds(self) -> float:
@@ -217,7 +216,6 @@ class Scatter(_Indexed):
             self.aligned = frozenset([result] if base is None else [result, base])
         if not self.filters and not any([a.leads for a in (*self.before, *self.after)]):
             self.extent, self.aligned = 1, frozenset()
-        self.chunk = self.extent
         if self.filters:  # every part reads all indices: that must stay little
             self.blocking = -(-self.extent // max(1, int(self.nanoseconds / (4 * self._scan))))
 
@@ -248,7 +246,8 @@ class Scatter(_Indexed):
 
         def row(at: list[Offset], wrong: str) -> str:
             width = self.bytes // size
-            each_block(f, self.width, width, _TILE, lambda start, columns: self._combine(at, start, columns))
+            for start, columns in columns_by(f, self.width, width, _TILE):
+                self._combine(at, start, columns)
             return wrong
 
         def body(at: list[Offset], wrong: str) -> str:

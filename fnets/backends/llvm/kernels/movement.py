@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fnets.backends.llvm.code.text import INT64, Function, Lanes, constant, is_supported
-from fnets.backends.llvm.code.tiles import Columns, Offset, each_block
+from fnets.backends.llvm.code.tiles import Offset, columns_by, transposed
 from fnets.backends.llvm.kernels.stage import Stage
 from fnets.core.ir import Atom, Eqn, Literal, Var
 from fnets.primitives.index_specs import as_index
@@ -90,7 +90,6 @@ class Movement(Stage):
         self.extent = shape[lead] if shape else 1
         self.row = prod(shape[lead + 1 :])
         self.copies = [(p, self._axes(p)) for p in pieces]
-        self.chunk = self.extent
         # a part is the copies to its rows, if rows follow each other
         self.cut = self.extent > 1 and all([a.target < self.row or a.rows for _, axes in self.copies for a in axes])
         if self.cut:
@@ -309,8 +308,7 @@ class Movement(Stage):
     def _reversed(self, p: Piece, a: _Axis, source: Offset, target: Offset) -> None:
         """A contiguous row, the other way round."""
         f = self.f
-
-        def block(start: Offset, columns: list[Columns]) -> None:
+        for start, columns in columns_by(f, a.n, self.bytes // self.size, _MOST_VECTORS):
             for c in columns:
                 at = f.add(start, c.offset)
                 count = min(c.lanes.count, a.n - at) if isinstance(at, int) else c.lanes.count
@@ -320,8 +318,6 @@ class Movement(Stage):
                     picks = [count - 1 - i if i < count else -1 for i in range(c.lanes.count)]
                     x = c.lanes.shuffle(x, "poison", picks, self.element)
                 c.lanes.store(x, self._to(f.add(target, at)), self.element)
-
-        each_block(f, a.n, self.bytes // self.size, _MOST_VECTORS, block)
 
     def _transpose(self, p: Piece, a: _Axis, b: _Axis, w: int, source: Offset, target: Offset) -> None:
         """A matrix whose rows go along `a` in the result and along `b` in the operand, tile by tile."""
@@ -333,7 +329,7 @@ class Movement(Stage):
             to = self._to(f.add(target, f.add(f.mul(j, b.target), i)))
             reads, writes = Lanes(f, w).first(columns), Lanes(f, w).first(rows)
             values = [reads.load(f.address(from_, k * a.source, self.size), self.element) for k in range(rows)]
-            values = transposed(Lanes(f, w), values + ["poison"] * (w - rows), self.element)
+            values = transposed(f, self.element, values + ["poison"] * (w - rows))
             for k in range(columns):
                 writes.store(values[k], f.address(to, k * b.target, self.size), self.element)
 
@@ -364,23 +360,6 @@ def copy_row(f: Function, from_: str, to: str, nbytes: Offset, vector_bytes: int
     values = [lanes.load(f.address(from_, k, 1), _BYTE) for k in starts]
     for k, x in zip(starts, values):
         lanes.store(x, f.address(to, k, 1), _BYTE)
-
-
-def transposed(lanes: Lanes, rows: Sequence[str], dtype: np.dtype) -> list[str]:
-    """As many vectors as there are lanes, with rows and lanes interchanged: blocks of 2x2 at ever smaller distances."""
-    n, out = lanes.count, list(rows)
-    distance = n // 2
-    while distance:
-        upper = [i + n - distance if i & distance else i for i in range(n)]
-        lower = [i + n if i & distance else i + distance for i in range(n)]
-        for i in range(n):
-            if not i & distance:
-                a, b = out[i], out[i + distance]
-                if a == b:  # none of them is there
-                    continue
-                out[i], out[i + distance] = lanes.shuffle(a, b, upper, dtype), lanes.shuffle(a, b, lower, dtype)
-        distance //= 2
-    return out
 
 
 # ------------------------------------------------------------------ equations

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from fnets.backends.llvm.code.text import Function, Lanes
-from fnets.backends.llvm.code.tiles import Columns, Sum, accumulators, balanced, contract, zeros
-from fnets.backends.llvm.code.tilings import Tile, columns_by, divisor
+from fnets.backends.llvm.code.tiles import Columns, Sum, accumulators, balanced, columns_by, contract, zeros
+from fnets.backends.llvm.code.tilings import Tile, divisor
 from fnets.backends.llvm.kernels.blocks import FEW_IMAGES, SLAB
 from fnets.backends.llvm.kernels.direct import Correlation, WeightGradient, Weights
 from fnets.backends.llvm.kernels.slab import Slab

@@ -166,7 +166,7 @@ class NestStage(Stage):
     def _cut(self) -> None:
         """What is cut into parts: the outermost loop, or the columns if there is no other and no row's sum runs along them."""
         levels = self.nest.level
-        self.extent = self.chunk = self.trips[0] if self.outer else self.columns
+        self.extent = self.trips[0] if self.outer else self.columns
         self.blocking = self.extent if not self.outer and "to_row" in levels.values() else 1
         sums = [v for v in self.stored if levels[v] in _TOTALS and not self._has_parts(self._result_shape(v))]
         self.accumulated = frozenset(sums if self.blocking < self.extent else ())
@@ -498,17 +498,11 @@ class NestStage(Stage):
 
     def _across(self, e: Eqn, x: str) -> str:
         """The lanes of a vector combined, halves first."""
-        dtype, n = e.outvars[0].aval.dtype, self.width
-        while n > 1:
-            t, n = Lanes(self.f, n).type(dtype), n // 2
-            halves = []
-            for start in (0, n):
-                picks = ", ".join(f"i32 {start + i}" for i in range(n))
-                part = self.f.op(f"shufflevector {t} {x}, {t} poison, <{n} x i32> <{picks}>")
-                halves.append(
-                    part if n > 1 else self.f.op(f"extractelement <1 x {Lanes(self.f, 1).type(dtype)}> {part}, i32 0")
-                )
-            x = COMBINE[e.prim.name](Lanes(self.f, n), *halves, dtype)
+        dtype, v = e.outvars[0].aval.dtype, Lanes(self.f, self.width)
+        while v.count > 1:
+            lower, upper = v.halves(x, dtype)
+            v = v.of(v.count // 2)
+            x = COMBINE[e.prim.name](v, lower, upper, dtype)
         return x
 
     def _body(self, v: Lanes, at: str | int, here: list[Eqn], totals: list[str]) -> list[str]:

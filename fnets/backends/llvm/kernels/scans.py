@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fnets.backends.llvm.code import vmath
-from fnets.backends.llvm.code.operations import condition, maximum, minimum
+from fnets.backends.llvm.code.operations import condition, maximum
 from fnets.backends.llvm.code.text import BOOL, INT32, INT64, Function, Lanes, is_supported, scalar_type
-from fnets.backends.llvm.code.tiles import Columns, Offset, columns_of, each_block
+from fnets.backends.llvm.code.tiles import Columns, Offset, columns_by, columns_of
 from fnets.backends.llvm.kernels.movement import steps_of
+from fnets.backends.llvm.kernels.nest import COMBINE
 from fnets.backends.llvm.kernels.stage import Stage
 from fnets.core.ir import Eqn, Literal, Var
 
@@ -34,15 +35,8 @@ def _log_add_exp(v: Lanes, a: str, b: str, dtype: np.dtype) -> str:
     return v.select(v.compare("oeq", a, b, dtype), twice, total, dtype)
 
 
-def _add(v: Lanes, a: str, b: str, dtype: np.dtype) -> str:
-    return v.binary("fadd" if dtype.kind == "f" else "add", a, b, dtype)
-
-
-def _mul(v: Lanes, a: str, b: str, dtype: np.dtype) -> str:
-    return v.binary("fmul" if dtype.kind == "f" else "mul", a, b, dtype)
-
-
-_COMBINE: dict[str, Combine] = {"sum": _add, "prod": _mul, "max": maximum, "min": minimum, "logsumexp": _log_add_exp}
+_COMBINE: dict[str, Combine] = {n: COMBINE[f"reduce_{n}"] for n in ("sum", "prod", "max", "min")}
+_COMBINE["logsumexp"] = _log_add_exp
 
 
 def _identity(name: str, dtype: np.dtype) -> Any:
@@ -106,7 +100,6 @@ class _Along(Stage):
         self.vector_time = nanoseconds
         self.blocks = not self.before and self.columns > 0
         self.blocking = self.tile * self.width if self.blocks else 1
-        self.chunk = self.extent
 
     @property
     def nanoseconds(self) -> float:
@@ -133,9 +126,8 @@ class _Along(Stage):
         elif self.blocks and self.chunk < self.extent:
             self._own_columns()
         else:
-            each_block(
-                f, self.columns, self.width, self.tile, lambda at, c: self.over_columns(f.add(x, at), f.add(y, at), c)
-            )
+            for at, c in columns_by(f, self.columns, self.width, self.tile):
+                self.over_columns(f.add(x, at), f.add(y, at), c)
 
     def _own_columns(self) -> None:
         """The columns of this part."""
@@ -197,15 +189,6 @@ class _Along(Stage):
         return sets
 
 
-def _halves(lanes: Lanes, x: str, dtype: np.dtype) -> tuple[str, str]:
-    """The lower and the upper lanes of a vector."""
-    n = lanes.count // 2
-    parts = [lanes.shuffle(x, "poison", [*range(k, k + n)], dtype) for k in (0, n)]
-    if n == 1:
-        parts = [lanes.op(f"extractelement <1 x {scalar_type(dtype)}> {p}, i32 0") for p in parts]
-    return parts[0], parts[1]
-
-
 class Reduce(_Along):
     """A sum, product or extreme over any axes."""
 
@@ -249,7 +232,7 @@ class Reduce(_Along):
             totals = [self.combine(lanes, a, b, dtype) for a, b in zip(totals[::2], totals[1::2])]
         total = totals[0]
         while lanes.count > 1:
-            a, b = _halves(lanes, total, dtype)
+            a, b = lanes.halves(total, dtype)
             lanes = lanes.of(lanes.count // 2)
             total = self.combine(lanes, a, b, dtype)
         lanes.store(total, self.at(self.y, y), dtype)
@@ -318,7 +301,7 @@ class ArgExtreme(_Along):
         for other in sets[1:]:
             best = self._joined(lanes, best, other)
         while lanes.count > 1:
-            halves = [_halves(lanes, v, d) for v, d in zip(best, (dtype, index))]
+            halves = [lanes.halves(v, d) for v, d in zip(best, (dtype, index))]
             lanes = lanes.of(lanes.count // 2)
             best = self._joined(lanes, [a for a, _ in halves], [b for _, b in halves])
         self._store(lanes, best[1], y)
@@ -350,7 +333,7 @@ class Running(_Along):
             self.row, self.columns, self.along = 0, 1, [_Loop(n, 1, 1, True)]
         self.plan({"logsumexp": 200.0 if self.row else 40.0}.get(self.name, 4.0 if self.row else 0.5))
         if self.columns == 1 and not self.before:
-            self.extent = self.chunk = self.blocking = 1
+            self.extent = self.blocking = 1
 
     def over_columns(self, x: Offset, y: Offset, columns: Sequence[Columns]) -> None:
         f, dtype = self.f, self.dtype

@@ -23,7 +23,7 @@ class Stage:
     eqns: the equations that it computes.
     loaded, stored: the variables that it reads and makes, contiguous in C order; `buffers` are both.
     extent: the length of the axis that can be cut into parts. blocking: where it can be cut, every so many; `extent` if it cannot be.
-    chunk: the length of a part, which the driver sets before `write`: a multiple of `blocking`, or the extent. A part is [low, high) where low
+    chunk: the length of a part, all of it until the driver sets it before `write`: a multiple of `blocking`, or the extent. A part is [low, high) where low
       is a multiple of chunk, and high is low + chunk or the extent.
     aligned: variables of size s of which part [low, high) reads or writes the elements [low, high) * s / extent and no others.
     accumulated: results that are sums over the extent.
@@ -37,12 +37,20 @@ class Stage:
     stored: list[Var]
     extent: int = 1
     blocking: int = 1
-    chunk: int = 1
+    _chunk: int | None = None
     aligned: frozenset[Var] = frozenset()
     accumulated: frozenset[Var] = frozenset()
     errors: Var | None = None
     scratch: int = 0
     roots: Mapping[Var, Var] = {}
+
+    @property
+    def chunk(self) -> int:
+        return self.extent if self._chunk is None else self._chunk
+
+    @chunk.setter
+    def chunk(self, length: int) -> None:
+        self._chunk = length
 
     @property
     def sources(self) -> list[Var]:

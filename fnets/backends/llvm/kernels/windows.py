@@ -15,7 +15,7 @@ import numpy as np
 
 from fnets.backends.llvm.code.operations import maximum, minimum
 from fnets.backends.llvm.code.text import BOOL, DOUBLE, INT32, INT64, SINGLE, Function, Lanes
-from fnets.backends.llvm.code.tiles import Columns, Offset, each_block
+from fnets.backends.llvm.code.tiles import Columns, Offset, columns_by
 from fnets.backends.llvm.kernels.stage import Stage
 from fnets.core.ir import Eqn, Var
 
@@ -146,7 +146,6 @@ class Windows(Stage):
         if self.axes[0].is_plain:
             self.extent = self.axes[0].n
             self.aligned = frozenset(self.buffers)
-        self.chunk = self.extent
 
     @property
     def nanoseconds(self) -> float:
@@ -213,7 +212,8 @@ class Windows(Stage):
     def _columns(self, x: Offset, y: Offset, taps: list[tuple[Offset, Offset]]) -> None:
         """One window, for all columns."""
         f = self.f
-        each_block(f, self.columns, self.width, _TILE, lambda at, c: self._window(c, f.add(x, at), f.add(y, at), taps))
+        for at, c in columns_by(f, self.columns, self.width, _TILE):
+            self._window(c, f.add(x, at), f.add(y, at), taps)
 
     def _window(self, columns: Sequence[Columns], x: Offset, y: Offset, taps: list[tuple[Offset, Offset]]) -> None:
         """One window, for a tile of columns."""
@@ -366,12 +366,6 @@ class Windows(Stage):
         if self.counter == INT32:
             number = self.f.op(f"trunc i64 {number} to i32")
         return lanes.splat(number, self.counter)
-
-    def _load_index(self, lanes: Lanes, y: Offset) -> str:
-        assert self.index is not None
-        stored = self.index.aval.dtype
-        x = lanes.load(self._at(self.index, y), stored)
-        return x if stored == self.counter else lanes.cast("zext", x, stored, self.counter)
 
     def _given(self, lanes: Lanes, y: Offset) -> list[str]:
         """What is known before the first tap: the value that a window's elements are given, the number of the place that counts."""

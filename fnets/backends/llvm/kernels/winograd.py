@@ -151,7 +151,6 @@ class Window(Stage):
         self.matrices, self.lanes = matrices, lanes
         self.rows, self.columns = (w if w.aval.ndim == 4 else result).aval.shape[2:]
         self.extent = self.rows
-        self.chunk = self.extent
 
     def write(self, name: str) -> Function:
         f = self.begin(name)
@@ -223,7 +222,7 @@ class Grid(Images):
         )
         self.slab = Slab([Step(self.padded, None, None)], dense.cin, (1, rows * form.m))
         self.extent = dense.batch * self.blocks[1] if self.by_blocks else dense.batch
-        self.blocking, self.chunk = self.images, self.extent
+        self.blocking = self.images
         # a line more from position to position, lest all be in one set of the cache
         self.data_step = self.tiles * dense.cin + _LINE
         self.result_step = self.tiles * self.vectors * self.lanes + _LINE
@@ -351,7 +350,7 @@ class Correlation(Grid):
                 for j, x in enumerate(values):
                     v.store(x, f.address(f.address(target, o, _SIZE), (i * down + j) * cout, _SIZE), SINGLE)
         if self.ragged:
-            rows, columns = (f.least(f.op(f"sub nsw i64 {n}, {q}"), m) for n, q in ((height, row), (width, column)))
+            rows, columns = (f.smaller(f.op(f"sub nsw i64 {n}, {q}"), m) for n, q in ((height, row), (width, column)))
             some = f.op(f"and i1 {f.op(f'icmp sgt i64 {rows}, 0')}, {f.op(f'icmp sgt i64 {columns}, 0')}")
             with f.when(some), f.loop(0, rows, 1) as i, f.loop(0, columns, 1) as j:
                 to = f.address(place, f.mul(f.add(f.mul(i.index, width), j.index), cout), _SIZE)
