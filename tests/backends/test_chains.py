@@ -1,0 +1,68 @@
+"""Chains and memory: every stage once and after what it reads, few parts, and no two variables in one place at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import fnets
+import fnets.numpy as fnp
+from fnets import lax, nn
+
+pytest.importorskip("llvmlite")
+
+from fnets.backends.llvm.passes.prepare import prepare
+from fnets.backends.llvm.schedule import anchors
+from fnets.backends.llvm.schedule.chains import MOST_PARTS
+from fnets.backends.llvm.schedule.memory import rounded
+from fnets.backends.llvm.schedule.regions import Call, schedule
+
+rng = np.random.default_rng(0)
+
+
+def normal(*shape):
+    return rng.standard_normal(shape).astype(np.float32)
+
+
+def network(p, x, y):
+    h = nn.max_pool(nn.relu(lax.conv(x, p["c"], (1, 1), "SAME")), (2, 2), (2, 2))
+    z = fnp.tanh(h.reshape(len(x), -1) @ p["w"] + p["b"])
+    return fnp.mean((z - y) ** 2) + fnp.sum(p["w"] ** 2)
+
+
+def step(p, x, y):
+    return fnets.tree.map(lambda a, g: a - 0.1 * g, p, fnets.grad(network)(p, x, y))
+
+
+P = {"c": normal(16, 16, 3, 3), "w": normal(1024, 30), "b": normal(30)}
+
+
+@pytest.mark.parametrize("batch", [1, 2, 48, 130])
+def test_order_parts_and_places(batch):
+    jaxpr = fnets.make_jaxpr(step)(P, normal(batch, 16, 16, 16), normal(batch, 30)).jaxpr
+    calls = [s for s in schedule(prepare(jaxpr), 64, anchors.lower) if isinstance(s, Call)]
+    assert calls
+    for call in calls:
+        ready, last = set(call.inputs), {}
+        for k, chain in enumerate(call.chains):
+            assert 1 <= chain.parts <= MOST_PARTS
+            for s in chain.stages:
+                assert s.extent == chain.extent * (s.extent // chain.extent)
+                assert s.chunk % s.blocking == 0 or s.chunk >= s.extent
+                copies = set(chain.copies.values())
+                assert {*s.sources} <= ready | copies
+                assert not ready & {*s.stored}
+                ready |= {*s.stored} - {*chain.copies}
+            ready |= copies
+            last.update(dict.fromkeys(chain.buffers, k))
+        assert set(call.outputs) <= ready
+        live: dict = {}
+        for k, chain in enumerate(call.chains):
+            live = {v: place for v, place in live.items() if last[v] >= k}
+            for v in chain.buffers:
+                if v in call.plan.place and v not in live:
+                    start = call.plan.place[v]
+                    end = start + rounded(v.aval.nbytes)
+                    assert end <= rounded(call.plan.size)
+                    assert all([end <= a or b <= start for a, b in live.values()])
+                    live[v] = (start, end)
