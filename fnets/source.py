@@ -21,6 +21,7 @@ _LIBRARY_ROOTS: list[str] = [_HERE]
 _LIBRARY_FILES = ("functools.py", "contextlib.py", "threading.py", "<frozen")
 _is_library: dict[str, bool] = {}
 _speakers: dict[CodeType, Callable[[FrameType], Any]] = {}
+_files_of_speakers: set[str] = set()  # asked first, since it takes long to hash code
 _scope: ContextVar[str] = ContextVar("fnets_scope", default="")
 
 _AnyCallable = TypeVar("_AnyCallable", bound=Callable)
@@ -78,6 +79,7 @@ def speaks_for(function: Callable, where: Callable[[FrameType], Any]) -> None:
     >>> speaks_for(is_library, lambda frame: None)
     """
     _speakers[function.__code__] = where
+    _files_of_speakers.add(function.__code__.co_filename)
 
 
 def user_location() -> Location | None:
@@ -99,7 +101,7 @@ def user_location() -> Location | None:
                     return where
         if not library:
             return Location(filename, frame.f_lineno, code.co_name, _scope.get())
-        if code in _speakers:
+        if filename in _files_of_speakers and code in _speakers:
             where = _speakers[code](frame)
             if where is not None:
                 return where

@@ -9,7 +9,7 @@ import numpy as np
 
 from fnets.backends.llvm.code.text import ATTRIBUTES, Function
 from fnets.backends.llvm.kernels.stage import Stage
-from fnets.backends.llvm.runtime.engine import Loaded, host, object_code
+from fnets.backends.llvm.runtime.engine import Loaded, Module, host, object_code
 
 
 def module(functions: Sequence[Function]) -> str:
@@ -48,7 +48,7 @@ def prepare(stage: Stage, parts: int = 3) -> Callable[..., list[np.ndarray]]:
     The stage is cut into so many parts, as far as it can be.
     """
     stage.chunk = min(stage.extent, -(-stage.extent // (parts * stage.blocking)) * stage.blocking)
-    loaded = Loaded(object_code(module([stage.write("stage")])))
+    loaded = Loaded(object_code(Module(module([stage.write("stage")]))))
     count = len(stage.buffers)
     kernel = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * (count + 1), ctypes.c_long, ctypes.c_long)(
         loaded.address("stage")

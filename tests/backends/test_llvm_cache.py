@@ -31,7 +31,9 @@ def compiled(monkeypatch):
     """How often a module was compiled."""
     times = []
     real = loading.object_code
-    monkeypatch.setattr(loading, "object_code", lambda *texts: times.append(texts) or real(*texts))
+    monkeypatch.setattr(
+        loading, "object_code", lambda *modules, **options: times.append(modules) or real(*modules, **options)
+    )
     return times
 
 

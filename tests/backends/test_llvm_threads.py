@@ -19,6 +19,7 @@ from tests.backends.test_llvm import PROGRAMS, check
 pytest.importorskip("llvmlite")
 
 from fnets.backends.llvm.runtime import pool
+from fnets.backends.llvm.runtime.engine import Module, object_code
 from fnets.backends.llvm.schedule import chains
 
 rng = np.random.default_rng(0)
@@ -152,3 +153,10 @@ def test_forks_while_other_threads_compile():
     command = [sys.executable, "-W", "ignore", "-c", FORKS]
     run = subprocess.run(command, check=True, capture_output=True, text=True, env=environment, timeout=100)
     assert run.stdout.split() == str([0] * 8).split()
+
+
+def test_threads_compile_what_one_thread_compiles():
+    pool.start()
+    texts = [f"define i64 @f{k}(i64 %x) {{\n  %y = mul i64 %x, {k}\n  ret i64 %y\n}}" for k in range(5)]
+    modules = [Module(text, level) for text in texts for level in (0, 1)]
+    assert object_code(*modules, share=pool.emit) == object_code(*modules)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fnets.backends.llvm.code.text import Function, Lanes
-from fnets.backends.llvm.runtime.engine import Loaded, object_code
+from fnets.backends.llvm.runtime.engine import Loaded, Module, object_code
 from tests.backends.stage_runner import module
 
 pytest.importorskip("llvmlite")
@@ -21,7 +21,7 @@ def test_masked_rest(from_: str, to: str, how: str, lanes: int, count: int):
     v = Lanes(f, lanes).first(count)
     v.store(v.cast(how, v.load("%a", np.dtype(from_)), np.dtype(from_), np.dtype(to)), "%b", np.dtype(to))
     f.do("ret void")
-    loaded = Loaded(object_code(module([f])))
+    loaded = Loaded(object_code(Module(module([f]))))
     a, b = np.arange(1, 33, dtype=from_), np.full(32, 99, to)
     ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)(loaded.address("kernel"))(a.ctypes.data, b.ctypes.data)
     np.testing.assert_array_equal(b[:count], a[:count])

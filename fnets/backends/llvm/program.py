@@ -10,7 +10,7 @@ from fnets import config
 from fnets.backends.llvm.passes.prepare import prepare
 from fnets.backends.llvm.runtime import pool
 from fnets.backends.llvm.runtime.engine import Loaded, host
-from fnets.backends.llvm.runtime.kernel import as_equation, link, module_texts
+from fnets.backends.llvm.runtime.kernel import as_equation, link, modules_of
 from fnets.backends.llvm.runtime.loading import Saved, load
 from fnets.backends.llvm.schedule import anchors
 from fnets.backends.llvm.schedule.regions import Call, schedule
@@ -81,9 +81,9 @@ def _compile(jaxpr: Jaxpr, saved: Saved) -> tuple[Jaxpr, Loaded | None]:
     regions = [s for s in steps if isinstance(s, Call)]
     if not regions:
         return prepared.replace(eqns=steps), None
-    stages, calls, entries = module_texts(regions)
+    modules, entries = modules_of(regions)
     names = iter(entries)
     program = prepared.replace(eqns=[as_equation(s, next(names)) if isinstance(s, Call) else s for s in steps])
-    loaded = load(stages, calls)
-    saved.keep(program, stages, calls)
+    loaded = load(*modules, share=pool.emit)
+    saved.keep(program, *modules)
     return program, loaded

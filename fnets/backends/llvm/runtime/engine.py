@@ -13,11 +13,12 @@ import os
 import platform
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-FORMAT = "two modules, the length of the first before them"  # of what `object_code` gives
+FORMAT = "modules, each after its length"  # of what `object_code` gives
 _lock = threading.Lock()
 
 
@@ -34,6 +35,7 @@ class Host(NamedTuple):
     version: str
     vector_bytes: int
     head: int  # bytes of a Python object before its own fields
+    lock: Any  # llvmlite's own, which each of its functions takes, finalizers too
 
 
 @functools.cache
@@ -55,7 +57,8 @@ def host() -> Host:
         raise Unavailable("native code needs a processor with AVX2 and FMA")
     head = object.__basicsize__
     _check_layout(head)
-    _hold_while_forking(binding)
+    lock: Any = getattr(getattr(binding.ffi, "lib", None), "_lock", contextlib.nullcontext())
+    _hold_while_forking(lock)
     return Host(
         binding,
         binding.get_host_cpu_name(),
@@ -63,13 +66,12 @@ def host() -> Host:
         f"{version} {'.'.join(map(str, binding.llvm_version_info))}",
         64 if features.get("avx512vl") and features.get("avx512dq") and features.get("avx512bw") else 32,
         head,
+        lock,
     )
 
 
-def _hold_while_forking(binding: Any) -> None:
+def _hold_while_forking(theirs: Any) -> None:
     """Let no fork happen while another thread is inside of llvmlite: the child would find its locks taken, for good."""
-    # llvmlite's own lock, which each of its functions takes, finalizers too
-    theirs: Any = getattr(getattr(binding.ffi, "lib", None), "_lock", contextlib.nullcontext())
 
     def hold() -> None:
         _lock.acquire()
@@ -94,22 +96,61 @@ def _check_layout(head: int) -> None:
         raise Unavailable("this build of Python or NumPy lays its objects out in an unknown way")
 
 
-def object_code(text: str, calls: str = "") -> bytes:
-    """Machine code of a module, and of one that only calls: that is translated in a hurry, which takes a quarter of the time.
+class Module(NamedTuple):
+    """A module's text, and how hard LLVM tries: level 0 takes a quarter of the time, and is good enough for code that only calls. Level 2 takes three
+    times as long as 1 for long blocks, and made none of the kernels faster.
+    """
+
+    text: str
+    level: int = 1
+
+
+class Emission(ctypes.Structure):
+    """A call `buffer = emit(target, module, 1, message)` of LLVM's, by addresses, for whoever makes it."""
+
+    _fields_ = tuple((name, ctypes.c_void_p) for name in ("emit", "target", "module", "message", "buffer"))
+
+
+def object_code(*modules: Module, share: Callable[[ctypes.Array[Emission]], None] | None = None) -> bytes:
+    """Machine code of modules. `share` makes the calls for several of them, at the same time, without running Python code.
 
     No optimisation pass runs: the text is already what it should be (twice the speed of compiling).
     """
-    # level 2 takes three times as long as 1 for long blocks, and made none of the kernels faster
-    code = _object_code(text, 1)
-    return len(code).to_bytes(8, "little") + code + (_object_code(calls, 0) if calls else b"")
-
-
-def _object_code(text: str, level: int) -> bytes:
     h = host()
-    with _lock:
-        module = h.binding.parse_assembly(text)
-        module.verify()
-        return _target(h, level).emit_object(module)
+    with _lock, h.lock:
+        parsed = []
+        for text, level in modules:
+            module = h.binding.parse_assembly(text, h.binding.create_context())
+            module.verify()
+            parsed.append((module, _target(h, level)))
+        if share is None or len(parsed) == 1:
+            codes = [target.emit_object(module) for module, target in parsed]
+        else:
+            codes = _emitted(h, parsed, share)
+        return b"".join(len(code).to_bytes(8, "little") + code for code in codes)
+
+
+def _emitted(h: Host, modules: list[tuple[Any, Any]], share: Callable[[ctypes.Array[Emission]], None]) -> list[bytes]:
+    """The code of each (module, target machine). These have nothing in common, so LLVM can work on all of them at the same time. llvmlite's own
+    functions would wait for its lock, which the caller must hold, as anybody else may then not use LLVM.
+    """
+    library = ctypes.CDLL(h.binding.ffi.lib._name)
+    start, size = library.LLVMPY_GetBufferStart, library.LLVMPY_GetBufferSize
+    start.restype, size.restype = ctypes.c_void_p, ctypes.c_size_t
+    emit = ctypes.cast(library.LLVMPY_TargetMachineEmitToMemory, ctypes.c_void_p)
+    messages = (ctypes.c_char_p * len(modules))()
+    calls = (Emission * len(modules))()
+    for i, (call, (module, target)) in enumerate(zip(calls, modules)):
+        call.emit, call.message = emit, ctypes.addressof(messages) + i * ctypes.sizeof(ctypes.c_char_p)
+        call.target, call.module = (ctypes.cast(x, ctypes.c_void_p) for x in (target, module))
+    share(calls)
+    if not all([call.buffer for call in calls]):
+        raise RuntimeError(f"LLVM made no object code: {[m.decode() for m in messages if m]}")
+    buffers = [ctypes.c_void_p(call.buffer) for call in calls]
+    codes = [ctypes.string_at(start(buffer), size(buffer)) for buffer in buffers]
+    for buffer in buffers:
+        library.LLVMPY_DisposeMemoryBuffer(buffer)
+    return codes
 
 
 def _target(h: Host, level: int) -> Any:
@@ -123,14 +164,13 @@ class Loaded:
 
     def __init__(self, code: bytes):
         h = host()
-        end = 8 + int.from_bytes(code[:8], "little")
         with _lock:
-            target = _target(h, 1)
-            empty = h.binding.parse_assembly("")
-            self._engine = h.binding.create_mcjit_compiler(empty, target)
-            for part in (code[8:end], code[end:]):
-                if part:
-                    self._engine.add_object_file(h.binding.ObjectFileRef.from_data(part))
+            self._engine = h.binding.create_mcjit_compiler(h.binding.parse_assembly(""), _target(h, 1))
+            at = 0
+            while at < len(code):
+                size = int.from_bytes(code[at : at + 8], "little")
+                at += 8 + size
+                self._engine.add_object_file(h.binding.ObjectFileRef.from_data(code[at - size : at]))
             self._engine.finalize_object()
 
     def address(self, name: str) -> int:

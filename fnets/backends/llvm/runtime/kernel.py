@@ -22,7 +22,7 @@ from fnets.backends.llvm.code.text import ATTRIBUTES, Function
 from fnets.backends.llvm.kernels.stage import Stage
 from fnets.backends.llvm.runtime import pool
 from fnets.backends.llvm.runtime.driver import Driver, Table
-from fnets.backends.llvm.runtime.engine import Loaded
+from fnets.backends.llvm.runtime.engine import Loaded, Module
 from fnets.backends.llvm.runtime.operands import OPERANDS, RESULTS, constant_of
 from fnets.backends.llvm.schedule.memory import Plan
 from fnets.backends.llvm.schedule.regions import Call
@@ -34,6 +34,7 @@ from fnets.errors import IndexingError
 _WITHOUT_LOCK = 20_000  # estimated nanoseconds from which other Python threads may run meanwhile
 new_array = np.empty  # makes the results
 _FASTCALL = 0x80  # METH_FASTCALL
+_MODULES, _LINES = 4, 1000  # modules of a program at most, and lines of one at least
 
 
 class _MethodDef(ctypes.Structure):
@@ -147,8 +148,8 @@ def replaceable(region: Call) -> tuple[tuple[int, ...], ...]:
     return tuple([may_take[v] for v in region.outputs])
 
 
-def module_texts(regions: list[Call]) -> tuple[str, str, list[str]]:
-    """The LLVM modules of a program's regions, that of the stages and that of the calls, and the names of the regions' entries.
+def modules_of(regions: list[Call]) -> tuple[list[Module], list[str]]:
+    """The LLVM modules of a program's regions, those of the stages and that of the calls, and the names of the regions' entries.
 
     Functions that are alike are written once.
     """
@@ -160,10 +161,9 @@ def module_texts(regions: list[Call]) -> tuple[str, str, list[str]]:
         for i, s in enumerate([s for c in region.chains for s in c.stages]):
             names[s] = _shared(stages, s.write(f"stage{k}_{i}")).name
         entries.append(_shared(calls, _entry(f"entry{k}", region, names)).name)
-    helpers = {name: h for f in stages.values() for name, h in f.helpers.items()}
-    written = [*[helpers[n] for n in sorted(helpers)], *stages.values()]
-    callers = [*calls.values(), *[t for f in (*stages.values(), *calls.values()) for t in f.tasks.values()]]
-    return _module(written, callers), _module(callers, written), entries
+    written = [*stages.values()]
+    callers = [*calls.values(), *[t for f in (*written, *calls.values()) for t in f.tasks.values()]]
+    return [*[_module(part, callers) for part in _parts(written)], _module(callers, written, level=0)], entries
 
 
 def _shared(functions: dict[str, Function], f: Function) -> Function:
@@ -171,15 +171,29 @@ def _shared(functions: dict[str, Function], f: Function) -> Function:
     return functions.setdefault(f.text().replace(f"@{f.name}(", "@("), f)
 
 
-def _module(functions: list[Function], others: list[Function]) -> str:
+def _parts(functions: list[Function]) -> list[list[Function]]:
+    """The functions in parts of about the same length, so that several threads can compile them: the same parts on every machine."""
+    lengths = {f: len(f.lines) + sum([len(h.lines) for h in f.helpers.values()]) for f in functions}
+    parts: list[list[Function]] = [[] for _ in range(min(_MODULES, 1 + sum(lengths.values()) // _LINES))]
+    total = [0] * len(parts)
+    for f in sorted(functions, key=lambda f: -lengths[f]):
+        least = total.index(min(total))
+        parts[least].append(f)
+        total[least] += lengths[f]
+    return parts
+
+
+def _module(functions: list[Function], others: list[Function], level: int = 1) -> Module:
     """A module with some functions, which may refer to those of another module."""
+    helpers = {name: h for f in functions for name, h in f.helpers.items()}
+    functions = [*[helpers[n] for n in sorted(helpers)], *functions]
     written = [f.text() for f in functions]
     called = set(re.findall(r"@(\w+)", "\n".join(written)))
     declarations = set().union(
         *[f.declarations for f in functions], [f.declaration for f in others if f.name in called]
     )
     variables = sorted({line for f in functions for line in f.globals.values()})
-    return "\n".join([*variables, *sorted(declarations), *written, ATTRIBUTES, ""])
+    return Module("\n".join([*variables, *sorted(declarations), *written, ATTRIBUTES, ""]), level)
 
 
 # ------------------------------------------------------------------ as an equation

@@ -12,27 +12,29 @@ import hashlib
 import json
 import marshal
 import pathlib
+from typing import Any
 
 import numpy as np
 
 from fnets.backends.llvm.runtime import cache
-from fnets.backends.llvm.runtime.engine import FORMAT, Loaded, host, object_code
+from fnets.backends.llvm.runtime.engine import FORMAT, Loaded, Module, host, object_code
 from fnets.backends.llvm.runtime.portable import NotPortable, Writer, read
 from fnets.core.ir import Jaxpr
 
 
-def code_name(*texts: str) -> str:
+def code_name(*modules: Module) -> str:
     """What the code of modules is called in the cache."""
     h = host()
+    texts = [text for m in modules for text in (m.text, str(m.level))]
     return cache.key_of(FORMAT, *texts, h.cpu, h.features, h.version)
 
 
-def load(*texts: str) -> Loaded:
-    """The `object_code` of modules: from the cache, or compiled and put there."""
-    name = code_name(*texts)
+def load(*modules: Module, share: Any = None) -> Loaded:
+    """The `object_code` of modules: from the cache, or compiled (see there for `share`) and put there."""
+    name = code_name(*modules)
     loaded = _load_cached(name)
     if loaded is None:
-        code = object_code(*texts)
+        code = object_code(*modules, share=share)
         cache.write(name, code)
         loaded = Loaded(code)
     return loaded
@@ -79,10 +81,10 @@ class Saved:
         loaded = _load_cached(module)
         return None if loaded is None else (read(program, self._wheres, self._consts), loaded)
 
-    def keep(self, schedule: Jaxpr, *texts: str) -> None:
+    def keep(self, schedule: Jaxpr, *modules: Module) -> None:
         """Put it there."""
         if self._name is None:
             return
         with contextlib.suppress(NotPortable):
             program = Writer(self._wheres, self._consts).write(schedule)
-            cache.write(self._name, json.dumps([code_name(*texts), program]).encode(), cache.PROGRAM)
+            cache.write(self._name, json.dumps([code_name(*modules), program]).encode(), cache.PROGRAM)

@@ -19,7 +19,7 @@ import threading
 
 from fnets.backends.llvm.code.text import ATTRIBUTES
 from fnets.backends.llvm.runtime import operands
-from fnets.backends.llvm.runtime.engine import Loaded, host
+from fnets.backends.llvm.runtime.engine import Emission, Loaded, Module, host
 from fnets.backends.llvm.runtime.loading import load
 
 PARFOR, TAKE, GIVE, THREADS = "fnets_parfor", "fnets_take", "fnets_give", "fnets_threads"
@@ -162,6 +162,23 @@ end:
   ret void
 }}
 
+; task of parfor: the call number %part of an array of `Emission`s
+define void @emission(ptr %calls, i64 %part, i64 %thread) {{
+entry:
+  %call = getelementptr [5 x ptr], ptr %calls, i64 %part
+  %target_at = getelementptr ptr, ptr %call, i64 1
+  %module_at = getelementptr ptr, ptr %call, i64 2
+  %message_at = getelementptr ptr, ptr %call, i64 3
+  %buffer_at = getelementptr ptr, ptr %call, i64 4
+  %emit = load ptr, ptr %call
+  %target = load ptr, ptr %target_at
+  %module = load ptr, ptr %module_at
+  %message = load ptr, ptr %message_at
+  %buffer = call ptr %emit(ptr %target, ptr %module, i32 1, ptr %message)
+  store ptr %buffer, ptr %buffer_at
+  ret void
+}}
+
 define i64 @{THREADS}() #0 {{
   %n = load atomic i64, ptr @threads monotonic, align 8
   ret i64 %n
@@ -243,7 +260,7 @@ def start() -> None:
     """Load the code that all modules share and have the workers running."""
     with _lock:
         if not _pool:
-            _pool.append(load(TEXT + operands.text(host().head) + ATTRIBUTES))
+            _pool.append(load(Module(TEXT + operands.text(host().head) + ATTRIBUTES)))
             operands.fill(_pool[0].variable)
             for name in (PARFOR, TAKE, GIVE, THREADS, operands.OPERANDS, operands.RESULTS):
                 host().binding.add_symbol(name, _pool[0].address(name))
@@ -258,6 +275,13 @@ def start() -> None:
                 break
             workers.value += 1
         _word("threads").value = min(num_threads(), workers.value + 1)
+
+
+def emit(calls: ctypes.Array[Emission]) -> None:
+    """Have the threads compile, each a module at a time. `start` must have run."""
+    run = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
+    code = _pool[0]
+    run(code.address(PARFOR))(code.address("emission"), ctypes.addressof(calls), len(calls), _word("threads").value)
 
 
 def _after_fork() -> None:
