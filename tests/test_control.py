@@ -652,3 +652,23 @@ def test_python_numbers_that_are_handed_on_stay_python_numbers():
     assert fnets.jit(by_while)(3, x, 0.5).dtype == np.float16
     both = lambda p, y: lax.cond(p, lambda: by_scan(x, y)[1], lambda: by_scan(2 * x, y)[1])  # noqa: E731
     assert fnets.vmap(both, (0, None), None)(np.array([True, False]), 3.0) == 3.0
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_loop_over_staged_values_is_staged_even_where_its_condition_is_known(closed):
+    def f(x):
+        factor = x if closed else 1.001
+        return lax.while_loop(
+            lambda s: s[0] < 1000, lambda s: (s[0] + 1, s[1] * factor), (0, np.float32(1) if closed else x)
+        )[1]
+
+    x = np.float32(1.001)
+    jaxpr = fnets.make_jaxpr(f)(x)
+    assert [e.prim.name for e in jaxpr.eqns if e.prim.name != "mul"] == ["while"] and len(jaxpr.eqns) < 4
+    np.testing.assert_allclose(fnets.jit(f)(x), f(x), rtol=1e-5)
+    np.testing.assert_allclose(fnets.jit(fnets.grad(f))(x), fnets.grad(f)(x), rtol=1e-4)
+
+
+def test_a_counted_loop_needs_no_memory_for_its_trips():
+    jaxpr = fnets.make_jaxpr(lambda x: lax.fori_loop(3, 10**15, lambda i, x: x * 0.5 + 1, x))(1.0)
+    assert not jaxpr.consts and sum(v.aval.size for e in jaxpr.eqns for v in e.outvars) < 10

@@ -17,7 +17,10 @@ from fnets.core.trace import Tracer, is_weak, shape_of, typeof
 from fnets.errors import ArgumentError, ShapeError
 from fnets.primitives.base import arr, convert, reshape
 from fnets.primitives.elementwise import select
-from fnets.transforms.staging import check_data, is_data, leaf_paths, name_of, stage_closed
+from fnets.transforms.jvp import JVPTracer
+from fnets.transforms.staging import JaxprTracer, check_data, is_data, leaf_paths, name_of, stage_closed
+from fnets.transforms.vjp import VJPTracer
+from fnets.transforms.vmap import BatchTracer
 
 
 class Staged:
@@ -155,6 +158,13 @@ def any_traced(xs: Sequence[Any]) -> bool:
 def concrete(x: Any) -> Any:
     """The value of an array or of a tracer that knows it, else None."""
     return x.concrete() if isinstance(x, Tracer) else x
+
+
+def is_staged(x: Any) -> bool:
+    """True for a value that is being staged, whatever other transformations are around it."""
+    while isinstance(x, VJPTracer | JVPTracer | BatchTracer):
+        x = x.value
+    return isinstance(x, JaxprTracer)
 
 
 def avals_of(xs: Sequence[Any]) -> list[ShapedArray]:

@@ -22,6 +22,7 @@ from fnets.control.operands import (
     choose,
     concrete,
     flatten_arguments,
+    is_staged,
     owned_copy,
     same_type,
     stage_user,
@@ -355,7 +356,7 @@ def while_loop(cond_fun: Callable, body_fun: Callable, init_val: Any) -> Any:
     check_callable("while_loop", body_fun)
     leaves, spec = flatten_arguments("while_loop", init_val)
     going = _predicate(cond_fun(init_val))
-    if concrete(going) is not None:
+    if concrete(going) is not None and not any(map(is_staged, leaves)):
         return _run_python(cond_fun, body_fun, leaves, spec, going)
     one = (tuple, None, (spec,))
     avals = [typeof(x) for x in leaves]
@@ -427,7 +428,7 @@ def _check_carry(spec: Any, avals: Sequence[ShapedArray], out_spec: Any, out_ava
 
 
 def _run_python(cond_fun: Callable, body_fun: Callable, leaves: list, spec: Any, going: Any) -> Any:
-    """The condition is known: an ordinary loop, which a tape records trip by trip."""
+    """All is known: an ordinary loop, which a tape records trip by trip. If the first trip shows that it is not, the rest is staged."""
     value = tree.unflatten_spec(
         spec, [owned_copy(x) for x in leaves]
     )  # `x += 1` in body_fun must not reach the user's arrays
@@ -438,7 +439,7 @@ def _run_python(cond_fun: Callable, body_fun: Callable, leaves: list, spec: Any,
             _check_first_trip(spec, leaves, value)
             first = False
         going = _predicate(cond_fun(value))
-        if concrete(going) is None:
+        if concrete(going) is None or any(map(is_staged, tree.leaves(value))):
             return while_loop(cond_fun, body_fun, value)
     return value
 
@@ -482,7 +483,8 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable, init_val: Any, *, unro
         lo, hi = int(lo), int(hi)
         if hi <= lo:
             return init_val
-        out, _ = scan(lambda val, i: (body_fun(i, val), None), init_val, np.arange(lo, hi, dtype=dtype))
+        step = lambda s, _: ((convert(add(s[0], 1), dtype), body_fun(*s)), None)  # noqa: E731
+        (_, out), _ = scan(step, (dtype.type(lo), init_val), length=hi - lo)
         return out
     if unroll is not None and unroll is not False:
         raise ArgumentError(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import numpy as np
 import pytest
 
@@ -161,3 +163,47 @@ def test_what_must_stay_stays():
     assert scans_of(power, X) == [[1], [1]]
     sums = lambda x: lax.scan(lambda c, t: (c + t.T @ t, t), fnp.ones((8, 8)), x)  # noqa: E731
     assert scans_of(sums, X) == [[1], [0]]
+
+
+class Stop(Exception):
+    pass
+
+
+@pytest.fixture
+def stop_soon():
+    """A signal in a moment, whose handler raises `Stop`, as that of Ctrl-C raises KeyboardInterrupt."""
+
+    def handler(number, frame):
+        raise Stop
+
+    before = signal.signal(signal.SIGALRM, handler)
+    yield lambda: signal.setitimer(signal.ITIMER_REAL, 0.2)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def forever(body, x):
+    return lax.while_loop(lambda s: s[0] >= 0, lambda s: (s[0] * 1, body(s[1])), (np.int64(0), x))[1]
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: forever(lambda x: x * 0.5 + 1, x),
+        lambda x: lax.fori_loop(0, 10**13, lambda i, x: x * 0.5 + 1, x),
+        lambda x: lax.fori_loop(
+            0, 10**13, lambda i, x: lax.fori_loop(0, 10, lambda j, x: fnp.sin(x + np.float32(1)), x), x
+        ),
+        lambda x: lax.fori_loop(0, 10**13, lambda i, x: forever(lambda x: x * 0.5 + 1, x), x),
+        lambda x: lax.cond(x[0] > 0, lambda x: forever(fnp.tanh, x), lambda x: x, x),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 300_000])
+def test_a_signal_ends_a_loop(stop_soon, f, size):
+    x = np.ones(size, np.float32)
+    compiled = fnets.jit(f, backend="llvm").lower(x).compile()
+    assert not compiled.report().numpy
+    stop_soon()
+    with pytest.raises(Stop):
+        compiled(x)
+    assert fnets.jit(lambda x: fnp.sum(x * 2), backend="llvm")(x) == 2 * size  # and nothing is left over

@@ -62,13 +62,16 @@ def constant(value: object, dtype: np.dtype) -> str:
 
 
 class Loop:
-    """A loop that is being written: `index`, the carried `values`, and what they become in the `next` round; `results` after it."""
+    """A loop that is being written: `index`, the carried `values`, and what they become in the `next` round; `results` after it. A round that finds that
+    `ends`, if that is set, is the last.
+    """
 
     def __init__(self, index: str, values: list[str]):
         self.index = index
         self.values = values
         self.next: list[str] = list(values)
         self.results: list[str] = []
+        self.ends = ""
 
 
 class Function:
@@ -154,6 +157,15 @@ class Function:
         self.label(after)
 
     @contextmanager
+    def leaving(self, condition: str) -> Iterator[None]:
+        """Code under a condition that ends with a return."""
+        inside, after = self.new("leave"), self.new("after")
+        self.do(f"br i1 {condition}, label %{inside}, label %{after}")
+        self.label(inside)
+        yield
+        self.label(after)
+
+    @contextmanager
     def loop(
         self, low: str | int, high: str | int, step: int, carried: Sequence[tuple[str, str]] = ()
     ) -> Iterator[Loop]:
@@ -167,6 +179,8 @@ class Function:
         # what LLVM does not see through it does not try to strength-reduce: that takes a third of the time of compiling, and does not make kernels faster
         index = self.op(f"add nuw nsw i64 {self.op(f'freeze i64 {loop.index}')}, {step}")
         more = self.op(f"icmp slt i64 {index}, {high}")
+        if loop.ends:
+            more = self.op(f"select i1 {loop.ends}, i1 false, i1 {more}")
         latch = self.block
         self.do(f"br i1 {more}, label %{head}, label %{after}")
         phis = [f"  {loop.index} = phi i64 [ {low}, %{before} ], [ {index}, %{latch} ]"]
@@ -185,6 +199,8 @@ class Function:
         loop = Loop(after, [self.new("%c") for _ in carried])
         at = len(self.lines)
         yield loop
+        if loop.ends:
+            self.go_on(loop, self.op(f"xor i1 {loop.ends}, true"))
         latch = self.block
         self.do(f"br label %{head}")
         self.lines[at:at] = [

@@ -1,4 +1,4 @@
-"""Loops and branches as native stages: a body's stages between a jump and a label. May import chains, core, driver, memory, nest, operations, pool, prepare, regions, stage, text.
+"""Loops and branches as native stages: a body's stages between a jump and a label. May import chains, core, driver, memory, nest, operations, pool, prepare, regions, signals, stage, text.
 
 What a body computes from the loop's constants alone runs once, before the loop. A carry has two places, and each trip reads one and writes the
 other; what is stacked is read and written in its place.
@@ -6,6 +6,7 @@ other; what is stacked is read and written in its place.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -17,6 +18,7 @@ from fnets.backends.llvm.kernels.stage import Stage
 from fnets.backends.llvm.passes.prepare import prepare
 from fnets.backends.llvm.runtime import pool
 from fnets.backends.llvm.runtime.driver import Driver
+from fnets.backends.llvm.runtime.signals import Watch
 from fnets.backends.llvm.schedule.chains import Chain, chains
 from fnets.backends.llvm.schedule.memory import Plan, rounded
 from fnets.backends.llvm.schedule.regions import Lowering, Native, Region
@@ -117,6 +119,7 @@ class _Control(Stage):
             self.errors = Var(ShapedArray((1,), np.int64))
             self.stored.append(self.errors)
             self.accumulated = frozenset([self.errors])
+        self.interruptible = any([s.interruptible for b in bodies for s in b.stages])
         self.places = [rounded(v.aval.nbytes) for v in carry]
         self.scratch = 2 * sum(self.places) + sum([b.memory for b in bodies]) + rounded(1)
 
@@ -143,6 +146,11 @@ class _Control(Stage):
         place = f.allocate(8)
         one.store(x, place, dtype)
         return place
+
+    def watch(self, f: Function) -> Watch:
+        """Looks for signals, in each trip if there is no knowing how long one takes."""
+        body = self.bodies[-1]
+        return Watch(f, math.inf if any([s.interruptible for s in body.stages]) else body.nanoseconds)
 
     @property
     def error_place(self) -> str:
@@ -173,6 +181,7 @@ class Scan(_Control):
     def __init__(self, e: Eqn, body: Body):
         super().__init__(e, [body], e.outvars[: e.params["num_carry"]])
         self.length: int = e.params["length"]
+        self.interruptible |= self.nanoseconds > _LONG
 
     @property
     def nanoseconds(self) -> float:
@@ -186,6 +195,7 @@ class Scan(_Control):
         nc, nk = e.params["num_consts"], e.params["num_carry"]
         constants = dict(zip(body.operands[:nc], given))
         self.begin_bodies(name, [constants], f)
+        watch = self.watch(f) if self.interruptible else None
         with f.loop(0, self.length, 1, self.carried(f, given[nc : nc + nk])) as loop:
             i = f.op(f"sub i64 {self.length - 1}, {loop.index}") if e.params["reverse"] else loop.index
             inputs = {**constants, **dict(zip(body.operands[nc : nc + nk], loop.values[::3]))}
@@ -196,6 +206,7 @@ class Scan(_Control):
                 targets.append(str(f.address(self.pointer[stack], f.mul(i, v.aval.nbytes), 1)))
             body.run(f, inputs, targets, self.error_place)
             loop.next = _turned(loop.values)
+            loop.ends = watch.interrupted() if watch else ""
         self.deliver(f, loop.results[::3])
         f.do("ret void")
         return f
@@ -206,6 +217,7 @@ class While(_Control):
 
     def __init__(self, e: Eqn, condition: Body, body: Body):
         super().__init__(e, [condition, body], e.outvars)
+        self.interruptible = True
 
     @property
     def nanoseconds(self) -> float:
@@ -219,6 +231,7 @@ class While(_Control):
         of_condition = dict(zip(condition.operands[:cc], given))
         of_body = dict(zip(body.operands[:bc], given[cc:]))
         self.begin_bodies(name, [of_condition, of_body], f)
+        watch = self.watch(f)
         with f.repeat(self.carried(f, given[cc + bc :])) as loop:
             carry = loop.values[::3]
             condition.run(
@@ -228,6 +241,7 @@ class While(_Control):
             inputs = {**of_body, **dict(zip(body.operands[bc:], carry))}
             body.run(f, inputs, loop.values[1::3], self.error_place)
             loop.next = _turned(loop.values)
+            loop.ends = watch.interrupted()
         self.deliver(f, loop.results[::3])
         f.do("ret void")
         return f
@@ -266,6 +280,7 @@ class Cond(_Control):
         return f
 
 
+_LONG = 10_000_000  # estimated nanoseconds from which one looks for signals
 _TRIPS = 100  # that a loop takes whose condition decides, for estimates of time
 
 

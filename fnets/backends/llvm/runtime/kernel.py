@@ -87,13 +87,13 @@ def _entry(name: str, region: Call, names: dict[Stage, str]) -> Function:
     f.globals[kinds] = constant
     data = Table(f, variables)
     good = f.call("i1", OPERANDS, ("ptr", "%args"), ("i64", str(len(variables))), ("ptr", kinds), ("ptr", data.pointer))
-    go = f.new("good")
-    f.do(f"br i1 {good}, label %{go}, label %retry")
-    f.label(go)
+    with f.leaving(f.op(f"xor i1 {good}, true")):
+        f.do(f"ret ptr {_call_self(f, '%count')}")
     plan = region.plan
     threads = f.call("i64", pool.THREADS) if any([c.parts > 1 for c in region.chains]) else "1"
     block = _block(f, plan, threads) if plan.size or plan.scratch else ""
-    unlocked = region.nanoseconds >= _WITHOUT_LOCK
+    interruptible = any([s.interruptible for s in region.stages])  # may take any time
+    unlocked = interruptible or region.nanoseconds >= _WITHOUT_LOCK
     state = f.call("ptr", "PyEval_SaveThread") if unlocked else ""
     driver = Driver(f, plan, names, data, block, threads)
     driver.run(region.chains)
@@ -102,18 +102,16 @@ def _entry(name: str, region: Call, names: dict[Stage, str]) -> Function:
         f.call("void", "PyEval_RestoreThread", ("ptr", state))
     if block:
         f.call("void", pool.GIVE, ("ptr", block))
+    if interruptible:
+        with f.leaving(f.op(f"icmp ne ptr {f.call('ptr', 'PyErr_Occurred')}, null")):
+            f.do("ret ptr null")
     first = len(region.inputs)
     if wrong:
-        explain, go = f.new("explain"), f.new("go")
-        f.do(f"br i1 {f.op(f'icmp eq i64 {wrong}, 0')}, label %{go}, label %{explain}")
-        f.label(explain)
-        f.do(f"ret ptr {_call_self(f, str(first))}")
-        f.label(go)
+        with f.leaving(f.op(f"icmp ne i64 {wrong}, 0")):
+            f.do(f"ret ptr {_call_self(f, str(first))}")
     objects, their_kinds = str(f.address("%args", first, 8)), str(f.address(kinds, first, 4))
     results = f.call("ptr", RESULTS, ("ptr", objects), ("i64", str(len(region.outputs))), ("ptr", their_kinds))
     f.do(f"ret ptr {results}")
-    f.label("retry")
-    f.do(f"ret ptr {_call_self(f, '%count')}")
     return f
 
 
@@ -126,11 +124,8 @@ def _block(f: Function, plan: Plan, threads: str) -> str:
     """A block of memory as planned; without one, the entry ends with a MemoryError."""
     scratch = f.op(f"mul i64 {threads}, {plan.scratch}")
     block = f.call("ptr", pool.TAKE, ("i64", f.op(f"add i64 {scratch}, {plan.size}")))
-    failed, go = f.new("failed"), f.new("go")
-    f.do(f"br i1 {f.op(f'icmp eq ptr {block}, null')}, label %{failed}, label %{go}")
-    f.label(failed)
-    f.do(f"ret ptr {f.call('ptr', 'PyErr_NoMemory')}")
-    f.label(go)
+    with f.leaving(f.op(f"icmp eq ptr {block}, null")):
+        f.do(f"ret ptr {f.call('ptr', 'PyErr_NoMemory')}")
     return block
 
 
@@ -162,8 +157,12 @@ def modules_of(regions: list[Call]) -> tuple[list[Module], list[str]]:
             names[s] = _shared(stages, s.write(f"stage{k}_{i}")).name
         entries.append(_shared(calls, _entry(f"entry{k}", region, names)).name)
     written = [*stages.values()]
+    inner = [h for f in written for h in f.helpers.values()]
     callers = [*calls.values(), *[t for f in (*written, *calls.values()) for t in f.tasks.values()]]
-    return [*[_module(part, callers) for part in _parts(written)], _module(callers, written, level=0)], entries
+    return [
+        *[_module(part, callers) for part in _parts(written)],
+        _module(callers, [*written, *inner], level=0),
+    ], entries
 
 
 def _shared(functions: dict[str, Function], f: Function) -> Function:

@@ -1,4 +1,4 @@
-"""Threads and memory for native code. May import engine, loading, operands, text.
+"""Threads and memory for native code. May import engine, loading, operands, signals, text.
 
 `fnets_parfor(task, operands, n, limit)` runs task(operands, i, thread) for all i below n, on several threads, whose numbers are below `limit`.
 `fnets_take(bytes)` gives a block of memory, the one that was given back last if it is large enough; `fnets_give` gives it back.
@@ -18,7 +18,7 @@ import os
 import threading
 
 from fnets.backends.llvm.code.text import ATTRIBUTES
-from fnets.backends.llvm.runtime import operands
+from fnets.backends.llvm.runtime import operands, signals
 from fnets.backends.llvm.runtime.engine import Emission, Loaded, Module, host
 from fnets.backends.llvm.runtime.loading import load
 
@@ -260,9 +260,9 @@ def start() -> None:
     """Load the code that all modules share and have the workers running."""
     with _lock:
         if not _pool:
-            _pool.append(load(Module(TEXT + operands.text(host().head) + ATTRIBUTES)))
+            _pool.append(load(Module(TEXT + operands.text(host().head) + signals.TEXT + ATTRIBUTES)))
             operands.fill(_pool[0].variable)
-            for name in (PARFOR, TAKE, GIVE, THREADS, operands.OPERANDS, operands.RESULTS):
+            for name in (PARFOR, TAKE, GIVE, THREADS, operands.OPERANDS, operands.RESULTS, signals.INTERRUPTED):
                 host().binding.add_symbol(name, _pool[0].address(name))
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(_pool[0]))
             os.register_at_fork(after_in_child=_after_fork)
