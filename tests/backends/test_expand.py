@@ -83,3 +83,13 @@ def test_without_the_gather_its_transpose_checks_the_labels():
     labels[2] = 5
     with pytest.raises(IndexError):
         fnets.jit(f, backend="llvm")(x, labels)
+
+
+@pytest.mark.parametrize("axes", [(0,), (1,), (2,), (0, 2), (0, 1), (0, 1, 2)])
+@pytest.mark.parametrize("f", [fnets.nn.softmax, fnets.nn.log_softmax, fnets.nn.logsumexp])
+def test_rows_in_any_direction_run_natively(f, axes):
+    x = rng.standard_normal((5, 6, 7)).astype(np.float32)
+    x[0, 0] = -np.inf if len(axes) == 1 and axes != (2,) else x[0, 0]
+    report = check(lambda x: f(x, axis=axes), x)
+    assert report.numpy == []
+    check(fnets.grad(lambda x: fnp.sum(fnp.sin(f(x[1:], axis=axes)))), x)

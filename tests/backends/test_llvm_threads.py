@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
 import subprocess
@@ -20,6 +21,7 @@ pytest.importorskip("llvmlite")
 
 from fnets.backends.llvm.runtime import pool
 from fnets.backends.llvm.runtime.engine import Module, object_code
+from fnets.backends.llvm.runtime.kernel import _FASTCALL, Retry
 from fnets.backends.llvm.schedule import chains
 
 rng = np.random.default_rng(0)
@@ -160,3 +162,16 @@ def test_threads_compile_what_one_thread_compiles():
     texts = [f"define i64 @f{k}(i64 %x) {{\n  %y = mul i64 %x, {k}\n  ret i64 %y\n}}" for k in range(5)]
     modules = [Module(text, level) for text in texts for level in (0, 1)]
     assert object_code(*modules, share=pool.emit) == object_code(*modules)
+
+
+def test_a_native_function_outlives_what_is_around_it(monkeypatch):
+    """As in a garbage collection, which takes objects apart in any order."""
+    made = []
+    begin = Retry.__init__
+    monkeypatch.setattr(Retry, "__init__", lambda self, *args: (begin(self, *args), made.append(self))[0])
+    fnets.jit(lambda x: x * 2 + 1, backend="llvm")(np.ones(8, np.float32))
+    entry = made[0].entry
+    made[0].__dict__.clear()
+    filling = [(ctypes.c_char * 32)(*[255] * 32) for _ in range(10_000)]
+    definition = ctypes.c_void_p.from_address(id(entry) + object.__basicsize__).value
+    assert ctypes.c_int.from_address(definition + 16).value == _FASTCALL and filling

@@ -1,6 +1,6 @@
 """Compound primitives in terms of those that kernels are made of. May import core, grouping, text.
 
-softmax, log_softmax and logsumexp over trailing axes become elementwise work and reductions, basic indices slices and reshapes, and reductions
+softmax, log_softmax and logsumexp become elementwise work and reductions, basic indices slices and reshapes, and reductions
 over trailing and other axes two reductions. A sum of pieces that are padded with zeros to lie side by side becomes their concatenation; one element put into each row of zeros, a comparison
 of the columns' numbers.
 """
@@ -66,10 +66,8 @@ def _logsumexp(w: _Writer, x: Atom, axes: tuple[int, ...], kept: tuple[int, ...]
 
 def _row_functions(e: Eqn) -> list[Eqn] | None:
     x, axes = e.invars[0], e.params["axes"]
-    shape = x.aval.shape
-    kept = shape[: len(shape) - len(axes)] + (1,) * len(axes)
-    trailing = axes == tuple(range(len(shape) - len(axes), len(shape)))
-    if type(x) is not Var or x.aval.dtype not in (SINGLE, DOUBLE) or not axes or not trailing or x.aval.size == 0:
+    kept = tuple([1 if a in axes else n for a, n in enumerate(x.aval.shape)])
+    if type(x) is not Var or x.aval.dtype not in (SINGLE, DOUBLE) or not axes or x.aval.size == 0:
         return None
     w = _Writer(e)
     return w.ending_in(_ROWS[e.prim.name](w, x, axes, kept))
@@ -136,12 +134,15 @@ _EXPANSIONS = {
 }
 
 
+def _expanded(e: Eqn) -> list[Eqn]:
+    rule = _EXPANSIONS.get(e.prim.name)
+    parts = rule and rule(e)
+    return [q for part in parts for q in _expanded(part)] if parts else [e]
+
+
 def expand(jaxpr: Jaxpr) -> Jaxpr:
     """The same program without the compound primitives, where kernels can do better."""
-    eqns: list[Eqn] = []
-    for e in jaxpr.eqns:
-        rule = _EXPANSIONS.get(e.prim.name)
-        eqns += (rule and rule(e)) or [e]
+    eqns = [q for e in jaxpr.eqns for q in _expanded(e)]
     return _join_pieces(_one_in_each_row(jaxpr.replace(eqns=eqns)))
 
 

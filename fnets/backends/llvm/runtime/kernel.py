@@ -61,8 +61,10 @@ class Retry:
         self._loaded = loaded
         self._inputs = inputs
         self._explain = explain
-        self._definition = _MethodDef(b"kernel", address, _FASTCALL, None)
-        self.entry = _new_function(ctypes.addressof(self._definition), self, None)
+        definition = _MethodDef(b"kernel", address, _FASTCALL, None)
+        # the function reads it when it dies, and a garbage collection may drop what is around a function before that: it stays
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(definition))
+        self.entry = _new_function(ctypes.addressof(definition), self, None)
 
     def __call__(self, *args: Any) -> Any:
         inputs = [_as_expected(x, a) for x, a in zip(args, self._inputs)]

@@ -1,4 +1,4 @@
-"""Regions: which equations run natively, and which of them in one native call. May import chains, core, grouping, memory, nest, stage.
+"""Regions: which equations run natively, and which of them in one native call. May import chains, core, costs, grouping, memory, nest, stage.
 
 A region is a set of equations that nothing outside lies between. It runs as chains of stages, in one block of memory for all that nobody
 outside reads.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from fnets.backends.costs import bytes_of
 from fnets.backends.llvm.code.operations import HEAVY
 from fnets.backends.llvm.kernels.nest import NestStage
 from fnets.backends.llvm.kernels.stage import Stage
@@ -19,6 +20,7 @@ from fnets.core.ir import Eqn, Jaxpr, Var, has_effect
 from fnets.primitives.base import reshape_p
 
 Lowering = Callable[[Eqn, int], list[Stage] | None]  # the stages of an equation that no nest can run, or None
+_LARGE = 1 << 20  # bytes that several threads read faster than one
 keeps_inside = True  # False in tests: then all that one stage leaves for another is a result
 
 
@@ -100,11 +102,13 @@ def _inside(node: Nest | Eqn) -> list[Eqn]:
 
 
 def is_worthwhile(eqns: list[Eqn]) -> bool:
-    """False for what NumPy does as fast: a light operation or a view by itself, a few on scalars."""
+    """False for what NumPy does as fast: a light operation on what one thread soon reads or a view by itself, a few on scalars."""
     if any([e.prim.name in HEAVY and e.outvars[0].aval.size > 1 for e in eqns]):
         return True
     working = [e for e in eqns if e.prim.kind != "view"]
     if any([not fits_a_nest(e) for e in working]):
+        return True
+    if sum(map(bytes_of, working)) > _LARGE:
         return True
     arrays = [e for e in working if max([v.aval.size for v in (*e.invars, *e.outvars)]) > 1]
     return len(arrays) > 1 or len(eqns) > 3
