@@ -174,4 +174,4 @@ def test_a_native_function_outlives_what_is_around_it(monkeypatch):
     made[0].__dict__.clear()
     filling = [(ctypes.c_char * 32)(*[255] * 32) for _ in range(10_000)]
     definition = ctypes.c_void_p.from_address(id(entry) + object.__basicsize__).value
-    assert ctypes.c_int.from_address(definition + 16).value == _FASTCALL and filling
+    assert definition is not None and ctypes.c_int.from_address(definition + 16).value == _FASTCALL and filling
