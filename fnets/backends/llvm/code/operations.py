@@ -296,7 +296,6 @@ RULES: dict[str, Rule] = {
 }
 
 HEAVY = {*_FUNCTIONS, "atan2", "hypot", "logaddexp", "pow", "floor_divide", "remainder", "rem"}
-_SINGLE_ONLY = {"erf", "erfc", "pow"}
 _INTEGERS = {"floor_divide", "remainder", "rem"}  # heavy ones that integers have, too
 _INTEGER_ONLY = {"shift_left", "shift_right", "population_count"}
 _FLOAT_ONLY = HEAVY - _INTEGERS | {
@@ -338,7 +337,7 @@ def operand_dtypes(e: Eqn) -> list[np.dtype] | None:
     main = dtypes[-1]
     if main.kind == "f" and name in _INTEGER_ONLY:
         return None
-    if main.kind != "f" and name in _FLOAT_ONLY or main != SINGLE and name in _SINGLE_ONLY and not _is_root(e):
+    if main.kind != "f" and name in _FLOAT_ONLY:
         return None
     if main == BOOL and name in (
         *_INTEGERS,
