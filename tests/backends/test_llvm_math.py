@@ -236,6 +236,7 @@ PAIRS = {  # of two operands: function, exact, bound in ulp
     "atan2": (fnp.arctan2, np.arctan2, 3),
     "hypot": (fnp.hypot, np.hypot, 2),
     "logaddexp": (fnp.logaddexp, np.logaddexp, 3),
+    "logaddexp2": (fnp.logaddexp2, np.logaddexp2, 3),
     "nextafter": (fnp.nextafter, np.nextafter, 0),
     "fmax": (fnp.fmax, np.fmax, 0),
     "fmin": (fnp.fmin, np.fmin, 0),
@@ -261,7 +262,7 @@ def test_pairs(name, dtype):
             want = exact(*[w.astype(np.float64 if dtype == np.float32 else np.longdouble) for w in wide])
             np.testing.assert_array_equal(np.isnan(got), np.isnan(want))
             error = ulps(got, want)
-            if name == "logaddexp":  # relative to the operands, where the result is near 0
+            if name.startswith("logaddexp"):  # relative to the operands, where the result is near 0
                 error = np.where(np.abs(want) < 1, np.abs(got - want) / np.finfo(dtype).eps, error)
             worst = error.argmax()
             assert error.max() <= bound, f"{error.max():.2f} ulp at {wide[0][worst]!r}, {wide[1][worst]!r}"
@@ -293,11 +294,33 @@ def test_signs_of_floats():
         np.testing.assert_array_equal(native(fnp.signbit, x.astype(dtype)), np.signbit(x.astype(dtype)))
 
 
-@pytest.mark.parametrize("y", [-7, -3, -1, 0, 1, 2, 3, 4, 5, 7, 13])
-def test_integer_powers(y):
-    x = rng.uniform(-3, 3, 1000).astype(np.float32)
-    got = native(lambda x: lax.integer_pow(x, y) + 0 * x, x)
-    assert ulps(got, x.astype(float) ** y).max() <= 2
+@pytest.mark.parametrize("y", [-100, -7, -3, -1, 0, 1, 2, 3, 4, 5, 7, 13, 65])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_integer_powers(dtype, y):
+    x = rng.uniform(-3, 3, 1000).astype(dtype)
+    x[:5] = [0.0, -0.0, np.inf, -np.inf, np.nan]
+    with np.errstate(all="ignore"):
+        got = native(lambda x: lax.integer_pow(x, y), x)
+        exact = x.astype(np.float64 if dtype == np.float32 else np.longdouble) ** y
+        assert ulps(got, exact).max() <= 2
+    np.testing.assert_array_equal(np.signbit(got[:4]), np.signbit(exact[:4]))
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int32", "int64", "uint8", "uint64"])
+def test_powers_of_integers(dtype):
+    info = np.iinfo(dtype)
+    x = np.array([*range(9), 100, 101, info.min, info.max], dtype)
+    for y in (0, 1, 2, 5, 13, 64, 100):
+        np.testing.assert_array_equal(native(lambda x, y=y: x**y, x), x**y)
+    with pytest.raises(ValueError):
+        fnets.jit(lambda x: x**-1, backend="llvm")(x[:5].astype(np.int32))
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int16", "uint64"])
+def test_integers_are_finite(dtype):
+    x = np.arange(40).astype(dtype)
+    for f, g in ((fnp.isnan, np.isnan), (fnp.isfinite, np.isfinite), (fnp.isinf, np.isinf)):
+        np.testing.assert_array_equal(native(f, x), g(x))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -203,18 +203,10 @@ def _tables() -> dict[str, tuple[str, Table]]:
         },
     )
     out["ERFC"] = (
-        "(t + 1) exp(t**2) erfc(t), in (t - 3) / (t + 3), t from 0 to where erfc(t) is 0: 10.5 or 27.5",
-        {"SINGLE": _erfc(Decimal("10.5"), 10), "DOUBLE": _erfc(Decimal("27.5"), 22)},
+        "(t + 1) exp(t**2) erfc(t), in (t - 3) / (t + 3), t from 0 to infinity",
+        fitted(lambda q: (1 + (t := 3 * (1 + q) / (1 - q))) * scaled_erfc(t), -1, 1, 11, 24),
     )
     return out
-
-
-def _erfc(end: Decimal, degree: int) -> list[Decimal]:
-    def f(q: Decimal) -> Decimal:
-        t = 3 * (1 + q) / (1 - q)
-        return (t + 1) * scaled_erfc(t)
-
-    return chebyshev(f, -1, (end - 3) / (end + 3), degree)
 
 
 def text() -> str:

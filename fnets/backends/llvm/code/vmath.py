@@ -1,7 +1,7 @@
 """Transcendental functions of vectors, inline, without tables or branches. May import coefficients, text.
 
 Polynomials interpolate at Chebyshev points, which is near to minimax. Infinities, nan and denormal numbers come out right. Errors against correctly rounded results are in tests/backends/test_llvm_math.py: at most 2 ulp for most, 3 for hyperbolic
-functions, their inverses, tan and logarithms to other bases, 4 for tanh and erf.
+functions, their inverses, tan and logarithms to other bases, 4 for tanh.
 """
 
 from __future__ import annotations
@@ -21,8 +21,6 @@ _BITS = {SINGLE: INT32, DOUBLE: INT64}
 _MANTISSA = {SINGLE: 23, DOUBLE: 52}
 _BIAS = {SINGLE: 127, DOUBLE: 1023}
 _REDUCIBLE = {SINGLE: 40000.0, DOUBLE: 1e6}  # beyond, the C library's sine and the like are called
-_ERF_EDGE, _ERF_END = 0.93, {SINGLE: 4.0, DOUBLE: 6.0}
-_ERFC_END = {SINGLE: 10.5, DOUBLE: 27.5}  # beyond, it is 0
 
 
 def horner(v: Lanes, x: str, coefficients: Sequence[float], dtype: np.dtype) -> str:
@@ -233,7 +231,7 @@ def in_double(v: Lanes, x: str, f: Callable[[Lanes, str, np.dtype], str]) -> str
     return v.cast("fptrunc", f(v, v.cast("fpext", x, SINGLE, DOUBLE), DOUBLE), DOUBLE, SINGLE)
 
 
-# ------------------------------------------------------------------ roots, erf
+# ------------------------------------------------------------------ roots
 
 
 def sqrt(v: Lanes, x: str, dtype: np.dtype) -> str:
@@ -244,48 +242,30 @@ def rsqrt(v: Lanes, x: str, dtype: np.dtype) -> str:
     return v.binary("fdiv", v.const(1.0, dtype), sqrt(v, x, dtype), dtype)
 
 
-def erf(v: Lanes, x: str, dtype: np.dtype) -> str:
-    """x times a polynomial near 0, 1 - exp(polynomial) beyond."""
-    size = v.intrinsic("fabs", dtype, x)
-    near = v.fma(x, horner(v, v.binary("fmul", x, x, dtype), table.ERF_NEAR[dtype], dtype), x, dtype)
-    t = at_most(v, size, _ERF_END[dtype], dtype)
-    far = v.binary("fsub", v.const(1.0, dtype), exp(v, horner(v, t, table.ERF_FAR[dtype], dtype), dtype), dtype)
-    far = v.intrinsic("copysign", dtype, far, x)
-    return v.select(v.compare("olt", size, v.const(_ERF_EDGE, dtype), dtype), near, far, dtype)
-
-
-def erfc(v: Lanes, x: str, dtype: np.dtype) -> str:
-    """exp(-t * t) / (t + 1) times a polynomial in (t - 3) / (t + 3), t = |x|; 2 minus that below 0."""
-    t = at_most(v, v.intrinsic("fabs", dtype, x), _ERFC_END[dtype], dtype)
-    below, beside, above = [v.binary("fadd", t, v.const(c, dtype), dtype) for c in (-3.0, 1.0, 3.0)]
-    q = v.binary("fdiv", below, above, dtype)
-    # -t * t in two parts, as its rounding would cost t * t ulp
-    minus = negative(v, t, dtype)
-    square = v.binary("fmul", minus, t, dtype)
-    lost = v.fma(minus, t, negative(v, square, dtype), dtype)
-    slow = v.binary("fdiv", horner(v, q, table.ERFC[dtype], dtype), beside, dtype)
-    tail = exp(v, square, dtype, lost, slow)
-    complement = v.binary("fsub", v.const(2.0, dtype), tail, dtype)
-    return v.select(v.compare("olt", x, v.const(0.0, dtype), dtype), complement, tail, dtype)
-
-
 # ------------------------------------------------------------------ sine and cosine; powers
 
 
+def where_any(v: Lanes, rare: str, otherwise: Callable[[], str], usual: str, dtype: np.dtype) -> str:
+    """select(rare, otherwise(), usual), whose code for `otherwise` runs only if some lane is rare."""
+    f, n, before = v.function, v.count, v.function.block
+    some = rare if n == 1 else f.call("i1", f"llvm.vector.reduce.or.v{n}i1", (v.type(BOOL), rare))
+    with f.when(some):
+        y = v.select(rare, otherwise(), usual, dtype)
+        inside = f.block
+    return f.op(f"phi {v.type(dtype)} [ {usual}, %{before} ], [ {y}, %{inside} ]")
+
+
 def _rarely(v: Lanes, rare: str, usual: str, operands: Sequence[str], dtype: np.dtype, c_function: str) -> str:
-    """`usual`, or where any lane is `rare` the C library's function of every lane."""
-    f, n, t = v.function, v.count, v.type(dtype)
-    any_ = rare if n == 1 else f.call("i1", f"llvm.vector.reduce.or.v{n}i1", (v.type(BOOL), rare))
-    slow, join, before = f.new("slow"), f.new("join"), f.block
-    f.do(f"br i1 {any_}, label %{slow}, label %{join}")
-    f.label(slow)
-    name = f"each_{c_function}_{n}"
-    f.helpers[name] = _each_lane(name, c_function, n, len(operands), dtype)
-    f.declarations.add(f"declare {scalar_type(dtype)} @{c_function}({', '.join([scalar_type(dtype)] * len(operands))})")
-    result = f.call(t, name, *[(t, x) for x in operands], declare=False)
-    f.do(f"br label %{join}")
-    f.label(join)
-    return f.op(f"phi {t} [ {usual}, %{before} ], [ {result}, %{slow} ]")
+    """`usual`, or where a lane is `rare` the C library's function."""
+
+    def by_c() -> str:
+        f, n, t = v.function, v.count, v.type(dtype)
+        name, element = f"each_{c_function}_{n}", scalar_type(dtype)
+        f.helpers[name] = _each_lane(name, c_function, n, len(operands), dtype)
+        f.declarations.add(f"declare {element} @{c_function}({', '.join([element] * len(operands))})")
+        return f.call(t, name, *[(t, x) for x in operands], declare=False)
+
+    return where_any(v, rare, by_c, usual, dtype)
 
 
 @functools.cache
@@ -336,8 +316,8 @@ def _c_name(function: str, dtype: np.dtype) -> str:
     return function + ("f" if dtype == SINGLE else "")
 
 
-def _circular(v: Lanes, x: str, dtype: np.dtype, quadrant: int, c_function: str) -> str:
-    """sin(x + quadrant * pi / 2)."""
+def sin_of_reducible(v: Lanes, x: str, dtype: np.dtype, quadrant: int = 0) -> str:
+    """sin(x + quadrant * pi / 2), for x of reducible size."""
     bits = _BITS[dtype]
     s, c, turns = _in_octant(v, x, dtype)
     if quadrant:
@@ -346,23 +326,26 @@ def _circular(v: Lanes, x: str, dtype: np.dtype, quadrant: int, c_function: str)
     y = v.select(_has_bit(v, turns, 2, bits), negative(v, y, dtype), y, dtype)
     if quadrant == 0:
         y = v.select(v.compare("oeq", x, v.const(0.0, dtype), dtype), x, y, dtype)
-    return _or_by_c(v, y, x, dtype, c_function)
+    return y
 
 
 def sin(v: Lanes, x: str, dtype: np.dtype) -> str:
-    return _circular(v, x, dtype, 0, "sin")
+    return _or_by_c(v, sin_of_reducible(v, x, dtype), x, dtype, "sin")
 
 
 def cos(v: Lanes, x: str, dtype: np.dtype) -> str:
-    return _circular(v, x, dtype, 1, "cos")
+    return _or_by_c(v, sin_of_reducible(v, x, dtype, 1), x, dtype, "cos")
 
 
 def tan(v: Lanes, x: str, dtype: np.dtype) -> str:
+    return _or_by_c(v, tan_of_reducible(v, x, dtype), x, dtype, "tan")
+
+
+def tan_of_reducible(v: Lanes, x: str, dtype: np.dtype) -> str:
     s, c, turns = _in_octant(v, x, dtype)
     odd = _has_bit(v, turns, 1, _BITS[dtype])
     y = v.binary("fdiv", v.select(odd, negative(v, c, dtype), s, dtype), v.select(odd, s, c, dtype), dtype)
-    y = v.select(v.compare("oeq", x, v.const(0.0, dtype), dtype), x, y, dtype)
-    return _or_by_c(v, y, x, dtype, "tan")
+    return v.select(v.compare("oeq", x, v.const(0.0, dtype), dtype), x, y, dtype)
 
 
 # ------------------------------------------------------------------ inverse circular functions
@@ -587,6 +570,16 @@ def nextafter(v: Lanes, x: str, y: str, dtype: np.dtype) -> str:
     moved = v.select(v.compare("oeq", x, zero, dtype), least, moved, dtype)
     moved = v.select(v.compare("oeq", x, y, dtype), y, moved, dtype)
     return v.select(v.compare("uno", x, y, dtype), v.binary("fadd", x, y, dtype), moved, dtype)
+
+
+def logaddexp2(v: Lanes, x: str, y: str, dtype: np.dtype) -> str:
+    """The larger one plus log2(1 + exp2(-|x - y|)); equal ones plus 1."""
+    apart = v.binary("fsub", x, y, dtype)
+    larger = v.select(v.compare("ogt", apart, v.const(0.0, dtype), dtype), x, y, dtype)
+    tail = log1p(v, exp2(v, negative(v, v.intrinsic("fabs", dtype, apart), dtype), dtype), dtype)
+    sum_ = v.fma(tail, v.const(table.LOG_BASE[2][0], dtype), larger, dtype)
+    equal = v.binary("fadd", x, v.const(1.0, dtype), dtype)
+    return v.select(v.compare("oeq", x, y, dtype), equal, sum_, dtype)
 
 
 def logaddexp(v: Lanes, x: str, y: str, dtype: np.dtype) -> str:

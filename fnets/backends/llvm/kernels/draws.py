@@ -14,7 +14,7 @@ import numpy as np
 
 from fnets.backends.llvm.code import vmath
 from fnets.backends.llvm.code.operations import maximum
-from fnets.backends.llvm.code.text import BOOL, DOUBLE, INT64, SINGLE, Function, Lanes, is_supported
+from fnets.backends.llvm.code.text import DOUBLE, INT64, SINGLE, Function, Lanes, is_supported
 from fnets.backends.llvm.code.tiles import Offset
 from fnets.backends.llvm.kernels.stage import Stage
 from fnets.core.ir import Eqn, Literal, Var
@@ -193,15 +193,12 @@ def _normal(v: Lanes, high: str, low: str, params: dict) -> str:
     u = binary("fadd", binary("fsub", _float(v, high, low, SINGLE, 2.0), const(3)), const(2.0**-24))
     w = binary("fadd", vmath.log(v, binary("fsub", const(1), binary("fmul", u, u)), SINGLE), const(2.5))
     near = vmath.horner(v, w, NEAR[::-1].tolist(), SINGLE)
-    y = near = vmath.horner(v, w, NEAR[::-1].tolist(), SINGLE)
-    far = v.compare("ole", w, const(-2.5), SINGLE)
-    f, before = v.function, v.function.block
-    some = f.op(f"icmp ne i{v.count} {f.op(f'bitcast {v.type(BOOL)} {far} to i{v.count}')}, 0")
-    with f.when(some):  # one vector in twenty
+
+    def far() -> str:
         root = binary("fsub", vmath.sqrt(v, binary("fsub", const(2.5), w), SINGLE), const(3))
-        y = v.select(far, vmath.horner(v, root, FAR[::-1].tolist(), SINGLE), near, SINGLE)
-        inside = f.block
-    y = f.op(f"phi {v.type(SINGLE)} [ {y}, %{inside} ], [ {near}, %{before} ]")
+        return vmath.horner(v, root, FAR[::-1].tolist(), SINGLE)
+
+    y = vmath.where_any(v, v.compare("ole", w, const(-2.5), SINGLE), far, near, SINGLE)  # one vector in twenty
     return binary("fmul", u, y)
 
 
