@@ -71,7 +71,18 @@ def test_split(shape: tuple):
 def test_fold_in():
     for data in (3, np.array(5, np.int32), np.array(-1, np.int64), np.array(200, np.uint8)):
         check("random_fold_in", keys()[...], data)
-    assert LOWER["random_fold_in"](eqn("random_fold_in", keys(4), 3), 64) is None
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 8, 9, 16, 17, 50])
+@pytest.mark.parametrize("dtype", ["int8", "int32", "uint64"])
+def test_fold_in_of_many(count: int, dtype: str):
+    data = np.random.default_rng(2).integers(0, 100, count).astype(dtype)
+    for vector_bytes in (32, 64):
+        check("random_fold_in", keys(), data, vector_bytes=vector_bytes)
+        check("random_fold_in", keys(count), np.array(data[0]), vector_bytes=vector_bytes)
+        check("random_fold_in", keys(count), data, vector_bytes=vector_bytes)
+        check("random_fold_in", keys(count), 7, vector_bytes=vector_bytes)
+    check("random_fold_in", keys(count, 3), np.tile(data[:, None], 3))
 
 
 @pytest.mark.parametrize("dtype", [SINGLE, DOUBLE])

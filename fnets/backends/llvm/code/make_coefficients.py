@@ -109,7 +109,7 @@ def parts(value: Decimal, *bits: int) -> list[Decimal]:
     """A number as a sum of numbers of so many bits each, the last one rounded to nearest.
 
     >>> [float(p) for p in parts(Decimal(1) / 3, 24, 24)]
-    [0.3333333134651184, 1.986821492305628e-08]
+    [0.3333333134651184, 1.9868215517249155e-08]
     """
     out = []
     for k, count in enumerate(bits):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from fnets.backends.llvm.code import special, vmath
-from fnets.backends.llvm.code.operations import maximum
+from fnets.backends.llvm.code.operations import convert, maximum
 from fnets.backends.llvm.code.text import DOUBLE, INT64, SINGLE, Function, Lanes, is_supported
 from fnets.backends.llvm.code.tiles import Offset
 from fnets.backends.llvm.kernels.stage import Stage
@@ -129,30 +129,57 @@ class Draw(Stage):
 
 
 class FoldIn(Stage):
-    """A key made of a key and an integer."""
+    """Keys made of keys and integers: of one of each, or of many of either or both."""
 
-    def __init__(self, e: Eqn):
+    def __init__(self, e: Eqn, vector_bytes: int):
         self.eqns = [e]
         self.loaded = [v for v in e.invars if type(v) is Var]
         self.stored = list(e.outvars)
+        self.count = prod(e.outvars[0].aval.shape[:-1])
+        self.width = vector_bytes // 4 if self.count > 1 else 1
 
     def write(self, name: str) -> Function:
         f = self.begin(name)
-        one = Lanes(f, 1)
-        key, data = self.eqns[0].invars
-        pair = [one.load(f.address(self.pointer[key], i, 4), _WORD) for i in range(2)]  # type: ignore[index]
-        if type(data) is Literal:
-            word = str(int(data.val) & 0xFFFFFFFF)
+        count, w = self.count, self.width
+        if count <= w:
+            self._vector(f, 0)
         else:
-            dtype = data.aval.dtype
-            word = one.load(self.pointer[data], dtype)  # type: ignore[index]
-            if dtype.itemsize != 4:
-                how = "trunc" if dtype.itemsize > 4 else "sext" if dtype.kind == "i" else "zext"
-                word = one.cast(how, word, dtype, _WORD)
-        for i, x in enumerate(threefry(one, (pair[0], pair[1]), "0", word)):
-            one.store(x, f.address(self.pointer[self.stored[0]], i, 4), _WORD)
+            with f.loop(0, count, w) as loop:
+                self._vector(f, f.smaller(loop.index, count - w))
         f.do("ret void")
         return f
+
+    def _vector(self, f: Function, at: Offset) -> None:
+        w = self.width
+        v, pairs = [Lanes(f, k * w).first(k * self.count) for k in (1, 2)]
+        key, data = self.eqns[0].invars
+        (result,) = self.stored
+        if key.aval.ndim > 1 and w > 1:
+            both = pairs.load(f.address(self.pointer[key], f.mul(at, 2), 4), _WORD)  # type: ignore[index]
+            words = [pairs.shuffle(both, "poison", range(i, 2 * w, 2), _WORD) for i in range(2)]
+        else:
+            words = [self._one(v, key, i, _WORD) for i in range(2)]  # type: ignore[arg-type]
+        if type(data) is Literal:
+            number = v.const(int(data.val) & 0xFFFFFFFF, _WORD)
+        else:
+            dtype = data.aval.dtype
+            if data.aval.ndim:
+                number = v.load(f.address(self.pointer[data], at, dtype.itemsize), dtype)  # type: ignore[index]
+            else:
+                number = self._one(v, data, 0, dtype)  # type: ignore[arg-type]
+            number = convert(v, number, dtype, _WORD)
+        new = threefry(v, (words[0], words[1]), v.const(0, _WORD), number)
+        if w == 1:
+            for i, x in enumerate(new):
+                v.store(x, f.address(self.pointer[result], i, 4), _WORD)
+        else:
+            both = v.shuffle(*new, [j for i in range(w) for j in (i, w + i)], _WORD)
+            pairs.store(both, f.address(self.pointer[result], f.mul(at, 2), 4), _WORD)
+
+    def _one(self, v: Lanes, x: Var, i: int, dtype: np.dtype) -> str:
+        """The i-th element of an operand in every lane."""
+        f = v.function
+        return v.splat(Lanes(f, 1).load(f.address(self.pointer[x], i, dtype.itemsize), dtype), dtype)
 
 
 # ------------------------------------------------------------------ what becomes of two words
@@ -247,10 +274,11 @@ def lower(e: Eqn, vector_bytes: int) -> list[Stage] | None:
     if type(key) is Literal or key.aval.shape[-1:] != (2,) or result.size == 0:
         return None
     if e.prim.name == "random_fold_in":
-        data = e.invars[1].aval
-        usable = data.shape == () and is_supported(data.dtype) and data.dtype.kind in "iu"
+        data, batch = e.invars[1].aval, result.shape[:-1]
+        whole = is_supported(data.dtype) and data.dtype.kind in "iu"
         strong = type(e.invars[1]) is Literal or not data.weak_type
-        return [FoldIn(e)] if usable and strong and key.aval.ndim == 1 else None
+        simple = all([shape in ((), batch) for shape in (key.aval.shape[:-1], data.shape)])
+        return [FoldIn(e, vector_bytes)] if whole and strong and simple else None
     if prod(e.params["shape"]) >= 1 << 32:
         return None
     if e.prim.name in ("random_uniform", "random_normal") and result.dtype not in (SINGLE, DOUBLE):
