@@ -1,7 +1,8 @@
 """Transcendental functions of vectors, inline, without tables or branches. May import coefficients, text.
 
-Polynomials interpolate at Chebyshev points, which is near to minimax. Infinities, nan and denormal numbers come out right. Errors against correctly rounded results are in tests/backends/test_llvm_math.py: at most 2 ulp for most, 3 for hyperbolic
-functions, their inverses, tan and logarithms to other bases, 4 for tanh.
+Polynomials interpolate at Chebyshev points, which is near to minimax. Infinities, nan and denormal numbers come out right. Errors against correctly
+rounded results are in tests/backends/test_llvm_math.py: at most 2 ulp for most, 3 for hyperbolic functions, their inverses, tan and logarithms to
+other bases, 4 for tanh.
 """
 
 from __future__ import annotations
@@ -644,4 +645,5 @@ def _log_in_two(v: Lanes, x: str, dtype: np.dtype) -> tuple[str, str]:
     ln2 = [v.const(c, dtype) for c in table.LN2[dtype]]
     high, less = add(v.binary("fmul", e, ln2[0], dtype), high)
     low = v.binary("fadd", less, v.fma(e, ln2[1], low, dtype), dtype)
-    return _log_ends(v, x, high, dtype), low
+    high = v.select(v.compare("olt", x, v.const(math.inf, dtype), dtype), high, x, dtype)
+    return v.select(v.compare("oeq", x, v.const(0.0, dtype), dtype), v.const(-math.inf, dtype), high, dtype), low
