@@ -13,7 +13,7 @@ import pathlib
 import sys
 import textwrap
 from collections.abc import Callable, Iterable
-from decimal import Decimal, getcontext, localcontext
+from decimal import Decimal, localcontext
 
 FILE = pathlib.Path(__file__).with_name("coefficients.py")
 DIGITS = 100
@@ -237,7 +237,6 @@ def _numbers(before: str, numbers: list[Decimal], after: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    getcontext().prec = DIGITS
     if "--check" in sys.argv[1:]:
         if FILE.read_text() != text():
             sys.exit(f"{FILE.name} is out of date: run python -m fnets.backends.llvm.code.make_coefficients")
