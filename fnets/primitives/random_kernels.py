@@ -147,13 +147,11 @@ def uniform(
 def integers(key: np.ndarray, shape: tuple[int, ...], dtype: np.dtype, low: int, span: int) -> np.ndarray:
     """Integers in [low, low + span) of a dtype of 32 or 64 bits; span 0 stands for all of them.
 
-    (high * 2**bits + low bits) modulo the span, for two draws of as many bits as the dtype has, which hides the modulo's bias. As in
-    JAX the high bits count only where the square of 2**(bits / 2) modulo the span fits.
+    (high * 2**bits + low bits) modulo the span, for two draws of as many bits as the dtype has, which hides the modulo's bias.
     """
     width = 8 * dtype.itemsize
     unsigned = np.dtype(f"u{dtype.itemsize}")
-    half = (1 << width // 2) % span if span else 0
-    factor = half * half % (1 << width) % span if half else 0
+    factor = weight_of_high_bits(span, width)
     bottom = np.array(low % (1 << width), unsigned)
     if not factor:
         out = bits(_split(key, 2)[1], shape, width)
@@ -167,6 +165,12 @@ def integers(key: np.ndarray, shape: tuple[int, ...], dtype: np.dtype, low: int,
         np.add(_modulo(part, span), upper, part)
         np.add(_modulo(part, span), bottom, part)
     return out.view(dtype)
+
+
+def weight_of_high_bits(span: int, width: int) -> int:
+    """2**width modulo the span, by which the high bits of an integer count; 0, as in JAX, where 2**(width / 2) modulo the span has too large a square."""
+    half = (1 << width // 2) % span if span else 0
+    return half * half % (1 << width) % span if half else 0
 
 
 def _two_draws(key: np.ndarray, shape: tuple[int, ...], width: int) -> list[np.ndarray]:

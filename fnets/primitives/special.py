@@ -374,30 +374,30 @@ def _log_ndtr(x: np.ndarray, out: np.ndarray) -> np.ndarray:
 
 # fmt: off
 # erf_inv in float32, divided by x: for w = -log1p(-x * x) < 5 in w - 2.5, from there on in sqrt(w) - 3 (Giles 2012)
-_GILES_NEAR = _Polynomial(_SINGLE, (
+GILES_NEAR = _Polynomial(_SINGLE, (
     1.50140941, 0.246640727, -0.00417768164, -0.00125372503, 0.00021858087, -4.39150654e-6, -3.5233877e-6, 3.43273939e-7,
     2.81022636e-8,
 ))
-_GILES_FAR = _Polynomial(_SINGLE, (
+GILES_FAR = _Polynomial(_SINGLE, (
     2.83297682, 1.00167406, 0.00943887047, -0.0076224613, 0.00573950773, -0.00367342844, 0.00134934322, 0.000100950558,
     -0.000200214257,
 ))
 # The quantile of the normal distribution (Wichura 1988, algorithm AS 241), for |q| <= 0.425, r <= 5 and r > 5
-_WICHURA_CENTRE = _Polynomial(
+WICHURA_CENTRE = _Polynomial(
     _DOUBLE,
     (3.3871328727963665, 133.14166789178438, 1971.5909503065513, 13731.69376550946, 45921.95393154987, 67265.7709270087,
      33430.57558358813, 2509.0809287301227),
     (1.0, 42.31333070160091, 687.1870074920579, 5394.196021424751, 21213.794301586597, 39307.89580009271, 28729.085735721943,
      5226.495278852854),
 )
-_WICHURA_NEAR = _Polynomial(
+WICHURA_NEAR = _Polynomial(
     _DOUBLE,
     (1.4234371107496835, 4.630337846156546, 5.769497221460691, 3.6478483247632045, 1.2704582524523684, 0.2417807251774506,
      0.022723844989269184, 0.0007745450142783414),
     (1.0, 2.053191626637759, 1.6763848301838038, 0.6897673349851, 0.14810397642748008, 0.015198666563616457,
      0.0005475938084995345, 1.0507500716444169e-9),
 )
-_WICHURA_FAR = _Polynomial(
+WICHURA_FAR = _Polynomial(
     _DOUBLE,
     (6.657904643501103, 5.463784911164114, 1.7848265399172913, 0.29656057182850487, 0.026532189526576124, 0.0012426609473880784,
      2.7115555687434876e-5, 2.0103343992922881e-7),
@@ -426,13 +426,13 @@ def _erf_inv_single(x: np.ndarray, out: np.ndarray) -> np.ndarray:
     np.log1p(w, w)
     np.negative(w, w)
     far = w >= 5
-    y = _GILES_NEAR(w - 2.5)
+    y = GILES_NEAR(w - 2.5)
     _patch(y, far, _erf_inv_far, w)
     return np.multiply(y, x, out)
 
 
 def _erf_inv_far(w: np.ndarray) -> np.ndarray:
-    y = _GILES_FAR(np.sqrt(w) - 3)
+    y = GILES_FAR(np.sqrt(w) - 3)
     y[w == np.inf] = np.inf
     return y
 
@@ -454,15 +454,15 @@ def _normal_quantile(q: np.ndarray, tail: np.ndarray) -> np.ndarray:
     """The quantile of 1/2 + q, where `tail` is the smaller of that and its complement, without rounding errors."""
     y = np.full_like(q, np.nan)
     centre = np.absolute(q) <= 0.425
-    _patch(y, centre, lambda q: q * _WICHURA_CENTRE(0.180625 - q * q), q)
+    _patch(y, centre, lambda q: q * WICHURA_CENTRE(0.180625 - q * q), q)
     _patch(y, ~centre & (tail >= 0), _far_quantile, q, tail)
     return y
 
 
 def _far_quantile(q: np.ndarray, tail: np.ndarray) -> np.ndarray:
     r = np.sqrt(-np.log(tail))
-    y = _WICHURA_NEAR(r - 1.6)
-    _patch(y, r > 5, lambda r: _WICHURA_FAR(r - 5), r)
+    y = WICHURA_NEAR(r - 1.6)
+    _patch(y, r > 5, lambda r: WICHURA_FAR(r - 5), r)
     y[tail == 0] = np.inf
     return np.copysign(y, q)
 
@@ -472,7 +472,7 @@ def _far_quantile(q: np.ndarray, tail: np.ndarray) -> np.ndarray:
 # fmt: off
 # lgamma(y) / ((y - 1) * (y - 2)) and digamma(y) / (y - zero), for 1 <= y <= 3;
 # then y * (lgamma(y) - Stirling's formula) and -y * y * (digamma(y) - log(y) + 1 / (2 y)) in 1 / (y * y), for y >= 3
-_LGAMMA_DOUBLE = (
+LGAMMA_DOUBLE = (
     _Polynomial(_DOUBLE, (
     2.5012224869546906, 60.22989360942297, 313.57315666045474, 549.1682767723507, 370.76355449664516, 98.76854848908135,
     9.521192014261896, 0.24812235865232937, 0.0003763030767622707
@@ -485,11 +485,11 @@ _LGAMMA_DOUBLE = (
     -0.001888716724424404, 0.005726056083836847, -0.01843123144258371, 0.0464987992437226, -0.06067253307630473
 )),
 )
-_LGAMMA_SINGLE = (
+LGAMMA_SINGLE = (
     _Polynomial(_SINGLE, (3.671308, 19.61013, 16.050022, 2.2374651, 0.015483195), (1.9086576, 22.020147, 35.202568, 12.140296, 0.77143633)),
     _Polynomial(_SINGLE, (0.083333336, -0.0027775862, 0.00078471843, -0.00045442831)),
 )
-_DIGAMMA_DOUBLE = (
+DIGAMMA_DOUBLE = (
     _Polynomial(_DOUBLE, (
     247465874.01631397, 819537096.8101028, 797557715.7186311, 315006635.9560989, 53490046.71095879, 3580226.573947287,
     69461.44288419232, 73.29449958028815
@@ -504,7 +504,7 @@ _DIGAMMA_DOUBLE = (
 )),
     (-0.5383678550316376, -1.5522348162858676e-17),  # the zero, less 2, in two parts
 )
-_DIGAMMA_SINGLE = (
+DIGAMMA_SINGLE = (
     _Polynomial(_SINGLE, (5261.063, 13491.038, 6607.5186, 644.0132, 2.999936), (1.4708892, 7677.7593, 10068.729, 2889.1052, 161.91711)),
     _Polynomial(_SINGLE, (0.08333333, -0.008331742, 0.0038935132, -0.0029663488)),
     (-0.5383678674697876, 1.2438149938918909e-8),
@@ -521,7 +521,7 @@ def lgamma(x: Any) -> Any:
     >>> lgamma(np.array([1.0, 5.0, -0.5]))
     array([0.        , 3.17805383, 1.26551212])
     """
-    return _map("lgamma", x, functools.partial(_lgamma, _LGAMMA_DOUBLE), functools.partial(_lgamma, _LGAMMA_SINGLE))
+    return _map("lgamma", x, functools.partial(_lgamma, LGAMMA_DOUBLE), functools.partial(_lgamma, LGAMMA_SINGLE))
 
 
 def _lgamma(tables: tuple, x: np.ndarray, out: Any = None) -> np.ndarray:
@@ -565,9 +565,7 @@ def digamma(x: Any) -> Any:
     >>> digamma(np.array([1.0, 10.0, -0.5]))
     array([-0.57721566,  2.25175259,  0.03648997])
     """
-    return _map(
-        "digamma", x, functools.partial(_digamma, _DIGAMMA_DOUBLE), functools.partial(_digamma, _DIGAMMA_SINGLE)
-    )
+    return _map("digamma", x, functools.partial(_digamma, DIGAMMA_DOUBLE), functools.partial(_digamma, DIGAMMA_SINGLE))
 
 
 def _digamma(tables: tuple, x: np.ndarray, out: Any = None) -> np.ndarray:
@@ -665,7 +663,7 @@ def _polygamma(n: np.ndarray, x: np.ndarray, out: Any = None) -> np.ndarray:
     y = np.full_like(x, np.nan)
     whole = (n >= 1) & (n == np.floor(n))
     _patch(y, whole, lambda n, x: np.where(n % 2 == 1, 1.0, -1.0) * _factorial(n) * _zeta(n + 1, x), n, x)
-    _patch(y, n == 0, functools.partial(_digamma, _DIGAMMA_DOUBLE), x)
+    _patch(y, n == 0, functools.partial(_digamma, DIGAMMA_DOUBLE), x)
     return y
 
 
@@ -775,15 +773,15 @@ def _log1p_minus_series(u: np.ndarray) -> np.ndarray:
 def _stirling_error(z: np.ndarray) -> np.ndarray:
     """lgamma(z) less Stirling's formula, for z > 0."""
     u = 1 / z
-    y = _LGAMMA_DOUBLE[1](u * u) * u
-    _patch(y, z < 3, lambda z: _lgamma_near(_LGAMMA_DOUBLE[0], z) - (z - 0.5) * np.log(z) + z - 0.9189385332046727, z)
+    y = LGAMMA_DOUBLE[1](u * u) * u
+    _patch(y, z < 3, lambda z: _lgamma_near(LGAMMA_DOUBLE[0], z) - (z - 0.5) * np.log(z) + z - 0.9189385332046727, z)
     return y
 
 
 def _gamma_front(a: np.ndarray, x: np.ndarray) -> np.ndarray:
     """x ** a exp(-x) / Gamma(a + 1), without the cancellation of large terms."""
     far = np.exp(a * _log1p_minus((x - a) / a, x / a) - _stirling_error(a)) / np.sqrt(2 * math.pi * a)
-    _patch(far, a < 3, lambda a, x: np.exp(a * np.log(x) - x - _lgamma(_LGAMMA_DOUBLE, a + 1)), a, x)
+    _patch(far, a < 3, lambda a, x: np.exp(a * np.log(x) - x - _lgamma(LGAMMA_DOUBLE, a + 1)), a, x)
     return far
 
 
@@ -824,7 +822,7 @@ def _gamma_by_series(a: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 def _gamma_upper_small(a: np.ndarray, x: np.ndarray) -> np.ndarray:
     """Q(a, x) for a, x <= 1, where P may be near 1: the series of NIST DLMF 8.7.3."""
-    log_front = a * np.log(x) - a * (a - 1) * _LGAMMA_DOUBLE[0](a + 1)  # log(x ** a / Gamma(a + 1))
+    log_front = a * np.log(x) - a * (a - 1) * LGAMMA_DOUBLE[0](a + 1)  # log(x ** a / Gamma(a + 1))
     term, total = np.ones_like(a), np.zeros_like(a)
     for k in range(1, 22):
         term *= -x / k
@@ -834,7 +832,7 @@ def _gamma_upper_small(a: np.ndarray, x: np.ndarray) -> np.ndarray:
 
 def _gamma_grad_by_series(a: np.ndarray, x: np.ndarray) -> np.ndarray:
     total, slope = _gamma_series_slope(a, x)
-    return -x / a * (total * (np.log(x) - _digamma(_DIGAMMA_DOUBLE, a + 1)) + slope)
+    return -x / a * (total * (np.log(x) - _digamma(DIGAMMA_DOUBLE, a + 1)) + slope)
 
 
 def _gamma_fraction(a: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -904,7 +902,7 @@ def _gamma_by_fraction(a: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.nda
 
 def _gamma_grad_by_fraction(a: np.ndarray, x: np.ndarray) -> np.ndarray:
     value, slope = _gamma_fraction_slope(a, x)
-    return x * value * (np.log(x) - _digamma(_DIGAMMA_DOUBLE, a) + slope)
+    return x * value * (np.log(x) - _digamma(DIGAMMA_DOUBLE, a) + slope)
 
 
 @functools.cache

@@ -39,7 +39,8 @@ def check(name: str, *args: Any, vector_bytes: int = 64, exact: bool = True, **p
         if exact:
             np.testing.assert_array_equal(got, want)
         else:
-            np.testing.assert_allclose(got, want, rtol=2e-6, atol=1e-7)
+            rtol, atol = (2e-6, 1e-7) if want.dtype == SINGLE else (2e-15, 0)
+            np.testing.assert_allclose(got, want, rtol=rtol, atol=atol)
     return stages[0]
 
 
@@ -70,7 +71,18 @@ def test_split(shape: tuple):
 def test_fold_in():
     for data in (3, np.array(5, np.int32), np.array(-1, np.int64), np.array(200, np.uint8)):
         check("random_fold_in", keys()[...], data)
-    assert LOWER["random_fold_in"](eqn("random_fold_in", keys(4), 3), 64) is None
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 8, 9, 16, 17, 50])
+@pytest.mark.parametrize("dtype", ["int8", "int32", "uint64"])
+def test_fold_in_of_many(count: int, dtype: str):
+    data = np.random.default_rng(2).integers(0, 100, count).astype(dtype)
+    for vector_bytes in (32, 64):
+        check("random_fold_in", keys(), data, vector_bytes=vector_bytes)
+        check("random_fold_in", keys(count), np.array(data[0]), vector_bytes=vector_bytes)
+        check("random_fold_in", keys(count), data, vector_bytes=vector_bytes)
+        check("random_fold_in", keys(count), 7, vector_bytes=vector_bytes)
+    check("random_fold_in", keys(count, 3), np.tile(data[:, None], 3))
 
 
 @pytest.mark.parametrize("dtype", [SINGLE, DOUBLE])
@@ -80,12 +92,30 @@ def test_uniform(dtype: np.dtype, bounds: dict, shape: tuple):
     check("random_uniform", seed_key(11), shape=shape, dtype=dtype, **bounds)
 
 
+@pytest.mark.parametrize("dtype", [SINGLE, DOUBLE])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_normal(shape: tuple):
-    check("random_normal", seed_key(11), shape=shape, dtype=SINGLE, exact=False)
+def test_normal(dtype: np.dtype, shape: tuple):
+    for vector_bytes in (32, 64):
+        check("random_normal", seed_key(11), shape=shape, dtype=dtype, exact=False, vector_bytes=vector_bytes)
+    check("random_normal", keys(3), shape=(7,), dtype=dtype, exact=False)
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64", "uint32", "uint64"])
+@pytest.mark.parametrize("span", [0, 1, 2, 6, 1000, 1 << 16, (1 << 16) + 1, (1 << 31) + 11, (1 << 32) - 1])
+def test_integers(dtype: str, span: int):
+    params: dict = {"dtype": np.dtype(dtype), "low": -7 if dtype[0] == "i" else 7, "span": span}
+    for shape, vector_bytes in (((), 64), ((5, 7), 32), ((3, 1000), 64)):
+        check("random_integers", seed_key(11), shape=shape, vector_bytes=vector_bytes, **params)
+    check("random_integers", keys(2, 3), shape=(9,), **params)
+
+
+@pytest.mark.parametrize("span", [(1 << 32) + 1, 10**12 + 39, (1 << 63) + 5, (1 << 64) - 1])
+def test_long_integers(span: int):
+    check("random_integers", seed_key(5), shape=(70,), dtype=np.dtype("int64"), low=-(1 << 62), span=span)
 
 
 def test_what_numpy_does():
-    assert LOWER["random_normal"](eqn("random_normal", seed_key(0), shape=(3,), dtype=DOUBLE), 64) is None
+    half = np.dtype(np.float16)
+    assert LOWER["random_normal"](eqn("random_normal", seed_key(0), shape=(3,), dtype=half), 64) is None
     philox = np.zeros(4, np.uint32)
     assert LOWER["random_uniform"](eqn("random_uniform", philox, shape=(3,), dtype=SINGLE), 64) is None

@@ -1,13 +1,14 @@
-"""What each elementwise primitive is in terms of lanes, and with which dtype it computes. May import core, text, vmath."""
+"""What each elementwise primitive is in terms of lanes, and with which dtype it computes. May import core, special, text, vmath."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from fnets.backends.llvm.code import vmath
-from fnets.backends.llvm.code.text import BOOL, DOUBLE, SINGLE, Lanes, is_supported
+from fnets.backends.llvm.code import special, vmath
+from fnets.backends.llvm.code.text import BOOL, DOUBLE, Lanes, is_supported
 from fnets.core.avals import python_type
 from fnets.core.ir import Eqn, Literal
 
@@ -23,9 +24,12 @@ _COMPARISONS = {  # primitive: conditions for floats, signed, unsigned
 }
 
 _FUNCTIONS = (  # transcendental ones of one operand
-    *("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "tanh", "logistic", "softplus", "erf", "erfc", "cbrt"),
+    *("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "tanh", "logistic", "softplus", "cbrt"),
     *("sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh"),
 )
+_SPECIAL = ("erf", "erfc", "erf_inv", "ndtr", "log_ndtr", "ndtri", "lgamma", "digamma")
+_OF_TWO = ("atan2", "hypot", "logaddexp", "logaddexp2")
+_SPECIAL_OF_TWO = ("xlogy", "xlog1py")
 
 
 def condition(name: str, dtype: np.dtype) -> str:
@@ -139,6 +143,15 @@ def _not(v: Lanes, x: str, dtype: np.dtype) -> str:
     return v.binary("xor", x, v.const(True if dtype == BOOL else -1, dtype), dtype)
 
 
+def _test_of_float(f: Callable[[Lanes, str, np.dtype], str], of_integers: bool) -> Rule:
+    """A predicate of floats that is the same for all integers."""
+    return lambda v, xs, dtype, params: f(v, xs[0], dtype) if dtype.kind == "f" else v.const(of_integers, BOOL)
+
+
+def _is_nan(v: Lanes, x: str, dtype: np.dtype) -> str:
+    return v.compare("uno", x, x, dtype)
+
+
 def _is_finite(v: Lanes, x: str, dtype: np.dtype) -> str:
     return v.compare("olt", v.intrinsic("fabs", dtype, x), v.const(np.inf, dtype), dtype)
 
@@ -153,9 +166,17 @@ def _clamp(v: Lanes, xs: list[str], dtype: np.dtype, params: dict) -> str:
 
 
 def _integer_pow(v: Lanes, xs: list[str], dtype: np.dtype, params: dict) -> str:
-    n, x = abs(params["y"]), xs[0]
-    if dtype == SINGLE and n > 4:  # repeated rounding: in double precision
-        return vmath.in_double(v, x, lambda v, x, d: _integer_pow(v, [x], d, params))
+    y, x = params["y"], xs[0]
+    if dtype.kind == "f" and not -1 <= y <= 4:  # roundings would add up
+        if dtype == DOUBLE or abs(y) > 64:
+            return vmath.power(v, x, v.const(y, dtype), dtype)
+        return vmath.in_double(v, x, lambda v, x, d: _product(v, x, y, d))
+    return _product(v, x, y, dtype)
+
+
+def _product(v: Lanes, x: str, y: int, dtype: np.dtype) -> str:
+    """x ** y by multiplications."""
+    n = abs(y)
     mul = "fmul" if dtype.kind == "f" else "mul"
     result, factor = None, x
     while n:
@@ -166,7 +187,7 @@ def _integer_pow(v: Lanes, xs: list[str], dtype: np.dtype, params: dict) -> str:
             factor = v.binary(mul, factor, factor, dtype)
     if result is None:
         return v.const(1, dtype)
-    return _reciprocal(v, result, dtype) if params["y"] < 0 else result
+    return _reciprocal(v, result, dtype) if y < 0 else result
 
 
 def _quotient(v: Lanes, x: str, y: str, dtype: np.dtype) -> str:
@@ -271,9 +292,9 @@ RULES: dict[str, Rule] = {
     "trunc": _rounding("trunc"),
     "round": _rounding("roundeven"),
     "copysign": lambda v, xs, dtype, params: v.intrinsic("copysign", dtype, *xs),
-    "is_nan": _unary(lambda v, x, dtype: v.compare("uno", x, x, dtype)),
-    "is_finite": _unary(_is_finite),
-    "is_inf": _unary(_is_inf),
+    "is_nan": _test_of_float(_is_nan, False),
+    "is_finite": _test_of_float(_is_finite, True),
+    "is_inf": _test_of_float(_is_inf, False),
     "clamp": _clamp,
     "integer_pow": _integer_pow,
     "select": _select,
@@ -290,13 +311,14 @@ RULES: dict[str, Rule] = {
     "fmax": _prefer("gt"),
     "fmin": _prefer("lt"),
     "pow": _two(vmath.power),
-    **{n: _two(getattr(vmath, n)) for n in ("atan2", "hypot", "nextafter", "logaddexp")},
+    **{n: _two(getattr(vmath, n)) for n in (*_OF_TWO, "nextafter")},
+    **{n: _two(getattr(special, n)) for n in _SPECIAL_OF_TWO},
     **{n: _compare(n) for n in _COMPARISONS},
     **{n: _unary(getattr(vmath, n)) for n in (*_FUNCTIONS, "sqrt", "rsqrt", "signbit")},
+    **{n: _unary(getattr(special, n)) for n in _SPECIAL},
 }
 
-HEAVY = {*_FUNCTIONS, "atan2", "hypot", "logaddexp", "pow", "floor_divide", "remainder", "rem"}
-_SINGLE_ONLY = {"erf", "erfc", "pow"}
+HEAVY = {*_FUNCTIONS, *_SPECIAL, *_OF_TWO, *_SPECIAL_OF_TWO, "pow", "floor_divide", "remainder", "rem"}
 _INTEGERS = {"floor_divide", "remainder", "rem"}  # heavy ones that integers have, too
 _INTEGER_ONLY = {"shift_left", "shift_right", "population_count"}
 _FLOAT_ONLY = HEAVY - _INTEGERS | {
@@ -307,9 +329,6 @@ _FLOAT_ONLY = HEAVY - _INTEGERS | {
     "sqrt",
     "rsqrt",
     "copysign",
-    "is_nan",
-    "is_finite",
-    "is_inf",
 }
 _LIKE_RESULT = {
     "population_count",
@@ -317,8 +336,8 @@ _LIKE_RESULT = {
     "logistic",
     "relu",
     "softplus",
-    "erf",
-    "erfc",
+    *_SPECIAL,
+    *_SPECIAL_OF_TWO,
     "integer_pow",
     "clamp",
     "stop_gradient",
@@ -338,7 +357,7 @@ def operand_dtypes(e: Eqn) -> list[np.dtype] | None:
     main = dtypes[-1]
     if main.kind == "f" and name in _INTEGER_ONLY:
         return None
-    if main.kind != "f" and name in _FLOAT_ONLY or main != SINGLE and name in _SINGLE_ONLY and not _is_root(e):
+    if main.kind != "f" and name in _FLOAT_ONLY and not _is_whole_power(e):
         return None
     if main == BOOL and name in (
         *_INTEGERS,
@@ -352,8 +371,6 @@ def operand_dtypes(e: Eqn) -> list[np.dtype] | None:
         "relu",
         "integer_pow",
     ):
-        return None
-    if name == "integer_pow" and not _lowers_power(e.params["y"], main):
         return None
     for v, d in zip(e.invars, dtypes):
         if type(v) is Literal:
@@ -397,19 +414,26 @@ def _fits(value: object, dtype: np.dtype) -> bool:
     return np.iinfo(dtype).min <= int(value) <= np.iinfo(dtype).max
 
 
-def _lowers_power(y: int, dtype: np.dtype) -> bool:
-    if dtype == SINGLE:
-        return abs(y) <= 64
-    return -1 <= y <= 4 if dtype == DOUBLE else 0 <= y <= 64
-
-
 def apply(v: Lanes, e: Eqn, xs: list[str], from_: list[np.dtype], dtypes: list[np.dtype]) -> str:
     """The result of an equation, its operands given in the dtypes `from_`."""
     converted = [convert(v, x, f, d) for x, f, d in zip(xs, from_, dtypes)]
     if _is_root(e):
         return vmath.sqrt(v, converted[0], dtypes[-1])  # as NumPy does
+    if _is_whole_power(e):
+        return _product(v, converted[0], e.invars[1].val, dtypes[-1])  # type: ignore[union-attr]
     return RULES[e.prim.name](v, converted, dtypes[-1], e.params)
 
 
 def _is_root(e: Eqn) -> bool:
-    return e.prim.name == "pow" and type(e.invars[1]) is Literal and e.invars[1].val == 0.5
+    return _exponent(e) == 0.5
+
+
+def _is_whole_power(e: Eqn) -> bool:
+    """True for powers of integers with a constant exponent; one below 0 is an error."""
+    y = _exponent(e)
+    return isinstance(y, (int, np.integer)) and y >= 0 and e.outvars[0].aval.dtype.kind in "iu"
+
+
+def _exponent(e: Eqn) -> Any:
+    """The exponent of a power, where it is a literal."""
+    return e.invars[1].val if e.prim.name == "pow" and type(e.invars[1]) is Literal else None

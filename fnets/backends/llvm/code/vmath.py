@@ -1,8 +1,8 @@
-"""Transcendental functions of vectors, inline, without tables or branches. May import text.
+"""Transcendental functions of vectors, inline, without tables or branches. May import coefficients, text.
 
-Coefficients are worked out here, once, at import: Taylor series for double precision, Chebyshev interpolation (near to minimax) for single. Infinities, nan
-and denormal numbers come out right. Errors against correctly rounded results are in tests/backends/test_llvm_math.py: at most 2 ulp for most, 3 for hyperbolic
-functions, their inverses, tan and logarithms to other bases, 4 for tanh and erf.
+Polynomials interpolate at Chebyshev points, which is near to minimax. Infinities, nan and denormal numbers come out right. Errors against correctly
+rounded results are in tests/backends/test_llvm_math.py: at most 2 ulp for most, 3 for hyperbolic functions, their inverses, tan and logarithms to
+other bases, 4 for tanh.
 """
 
 from __future__ import annotations
@@ -10,117 +10,18 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Sequence
-from decimal import Decimal, localcontext
-from fractions import Fraction
 
 import numpy as np
 
+from fnets.backends.llvm.code import coefficients as table
 from fnets.backends.llvm.code.text import BOOL, DOUBLE, INT32, INT64, SINGLE, Function, Lanes, scalar_type
-
-# ------------------------------------------------------------------ coefficients, the constant one first
-
-
-def chebyshev(f: Callable[[float], float], low: float, high: float, degree: int) -> tuple[float, ...]:
-    """The polynomial that equals f at the Chebyshev points of an interval, as coefficients of 1, x, x**2, ...
-
-    >>> [round(c, 6) for c in chebyshev(lambda x: 1 + 2 * x * x, -1.0, 1.0, 2)]
-    [1.0, 0.0, 2.0]
-    """
-    n = degree + 1
-    angles = [math.pi * (k + 0.5) / n for k in range(n)]
-    middle, half = (low + high) / 2, (high - low) / 2
-    values = [f(middle + half * math.cos(a)) for a in angles]
-    weights = [math.fsum(v * math.cos(j * a) for v, a in zip(values, angles)) * (2 if j else 1) / n for j in range(n)]
-    # from the basis T_j((x - middle) / half) to powers, exactly
-    u = [Fraction(-middle) / Fraction(half), 1 / Fraction(half)]
-    previous, current = [Fraction(1)], u
-    total = [Fraction(0)] * n
-    for j, w in enumerate(weights):
-        basis = previous if j == 0 else current
-        for i, c in enumerate(basis):
-            total[i] += Fraction(w) * c
-        if j:
-            product = [Fraction(0)] * (len(current) + 1)
-            for i, c in enumerate(current):
-                product[i] += 2 * u[0] * c
-                product[i + 1] += 2 * u[1] * c
-            for i, c in enumerate(previous):
-                product[i] -= c
-            previous, current = current, product
-    return tuple(map(float, total))
-
-
-def parts(value: Decimal, bits: int, count: int) -> list[float]:
-    """A number as a sum of `count` floats of `bits` bits each, the last one rounded to nearest.
-
-    >>> parts(Decimal(1) / 3, 24, 2)[0]
-    0.3333333134651184
-    """
-    out = []
-    with localcontext() as context:
-        context.prec = 100
-        for k in range(count):
-            exponent = math.frexp(float(value))[1]
-            scaled = value * Decimal(2) ** (bits - exponent)
-            whole = int(scaled) if k < count - 1 else round(scaled)
-            out.append(math.ldexp(whole, exponent - bits))
-            value -= Decimal(whole) * Decimal(2) ** (exponent - bits)
-    return out
-
-
-with localcontext() as _context:
-    _context.prec = 80
-    _LN2 = Decimal(2).ln()
-_HALF_PI = Decimal(
-    "1.57079632679489661923132169163975144209858469968755291048747229615390820314310449931401741267105853399107"
-)
-
-_HALF_LN2 = 0.3466
-_EXP = {
-    SINGLE: chebyshev(lambda r: math.fsum(r**k / math.factorial(k + 2) for k in range(12)), -_HALF_LN2, _HALF_LN2, 4),
-    DOUBLE: tuple(1 / math.factorial(k) for k in range(2, 14)),
-}
-# the leading parts have so few bits that a multiple of them by an exponent is exact
-_LN2_PARTS = {SINGLE: parts(_LN2, 15, 1) + parts(_LN2 - Decimal(parts(_LN2, 15, 1)[0]), 24, 1), DOUBLE: []}
-_LN2_PARTS[DOUBLE] = parts(_LN2, 41, 1) + parts(_LN2 - Decimal(parts(_LN2, 41, 1)[0]), 53, 1)
-_LOG = chebyshev(lambda f: (math.log1p(f) - f + f * f / 2) / f**3, math.sqrt(0.5) - 1, math.sqrt(2) - 1, 9)
-_ATANH = tuple(2 / (2 * k + 1) for k in range(1, 12))
-_EIGHTH = math.pi / 4 * 1.001
-_SIN = {
-    SINGLE: chebyshev(lambda z: (math.sin(math.sqrt(z)) / math.sqrt(z) - 1) / z, 0.0, _EIGHTH**2, 3),
-    DOUBLE: tuple((-1) ** k / math.factorial(2 * k + 1) for k in range(1, 9)),
-}
-_COS = {
-    SINGLE: chebyshev(lambda z: (math.cos(math.sqrt(z)) - 1 + z / 2) / (z * z), 0.0, _EIGHTH**2, 3),
-    DOUBLE: tuple((-1) ** k / math.factorial(2 * k) for k in range(2, 10)),
-}
-_HALF_PI_PARTS = {SINGLE: parts(_HALF_PI, 24, 3), DOUBLE: parts(_HALF_PI, 53, 3)}
-_CENTRAL = [math.comb(2 * k, k) / 4**k / (2 * k + 1) for k in range(1, 30)]
-_ATAN = {
-    d: chebyshev(lambda z: math.fsum((-1) ** k * z ** (k - 1) / (2 * k + 1) for k in range(1, 30)), 0.0, 0.1717, n)
-    for d, n in ((SINGLE, 5), (DOUBLE, 12))
-}
-_ASIN = {
-    d: chebyshev(lambda z: math.fsum(c * z**k for k, c in enumerate(_CENTRAL)), 0.0, 0.25, n)
-    for d, n in ((SINGLE, 6), (DOUBLE, 13))
-}
-_REDUCIBLE = {SINGLE: 40000.0, DOUBLE: 1e6}  # beyond, the C library's function is called
-_ERF_EDGE, _ERF_END = 0.93, 4.0
-_ERF_NEAR = chebyshev(lambda z: math.erf(math.sqrt(z)) / math.sqrt(z) - 1, 0.0, _ERF_EDGE**2, 7)
-_ERF_FAR = chebyshev(lambda t: math.log(math.erfc(t)), _ERF_EDGE, _ERF_END, 9)
-_ERFC_END = 10.5  # beyond, it is 0 in single precision
-_ERFC = chebyshev(
-    lambda q: (t := 2 * (1 + q) / (1 - q), (1 + 2 * t) * math.exp(t * t) * math.erfc(t))[1],
-    -1.0,
-    (_ERFC_END - 2) / (_ERFC_END + 2),
-    13,
-)
 
 # ------------------------------------------------------------------ helpers
 
 _BITS = {SINGLE: INT32, DOUBLE: INT64}
 _MANTISSA = {SINGLE: 23, DOUBLE: 52}
 _BIAS = {SINGLE: 127, DOUBLE: 1023}
+_REDUCIBLE = {SINGLE: 40000.0, DOUBLE: 1e6}  # beyond, the C library's sine and the like are called
 
 
 def horner(v: Lanes, x: str, coefficients: Sequence[float], dtype: np.dtype) -> str:
@@ -154,13 +55,15 @@ def _power_of_two(v: Lanes, n: str, dtype: np.dtype) -> str:
     return v.cast("bitcast", v.binary("shl", biased, v.const(_MANTISSA[dtype], bits), bits), bits, dtype)
 
 
-def _reduce_exp(v: Lanes, x: str, dtype: np.dtype) -> tuple[str, str]:
-    """(n, expm1(r)) with x = n * ln(2) + r for an integer n."""
+def _reduce_exp(v: Lanes, x: str, dtype: np.dtype, more: str | None = None) -> tuple[str, str]:
+    """(n, expm1(r)) with x + more = n * ln(2) + r for an integer n."""
     n = v.intrinsic("roundeven", dtype, v.binary("fmul", x, v.const(1 / math.log(2), dtype), dtype))
     r = x
-    for part in _LN2_PARTS[dtype]:
+    for part in table.LN2[dtype]:
         r = v.fma(n, v.const(-part, dtype), r, dtype)
-    q = horner(v, r, _EXP[dtype], dtype)
+    if more is not None:
+        r = v.binary("fadd", r, more, dtype)
+    q = horner(v, r, table.EXP[dtype], dtype)
     p = v.fma(v.binary("fmul", r, r, dtype), q, r, dtype)
     return n, p
 
@@ -181,11 +84,17 @@ def _scaled(v: Lanes, x: str, n: str) -> str:
 # ------------------------------------------------------------------ exponentials
 
 
-def exp(v: Lanes, x: str, dtype: np.dtype) -> str:
+def exp(v: Lanes, x: str, dtype: np.dtype, more: str | None = None, times: str | None = None) -> str:
+    """exp(x), or exp(x + more) * times, for `more` smaller than an ulp of x and `times` of ordinary size."""
     low, high = (-104.5, 89.5) if dtype == SINGLE else (-746.0, 710.5)
-    x = at_most(v, at_least(v, x, low, dtype), high, dtype)
-    n, p = _reduce_exp(v, x, dtype)
-    p = v.binary("fadd", p, v.const(1.0, dtype), dtype)
+    bounded = at_most(v, at_least(v, x, low, dtype), high, dtype)
+    if more is not None:  # beyond the bounds it may be nan
+        more = v.select(v.compare("oeq", bounded, x, dtype), more, v.const(0.0, dtype), dtype)
+    n, p = _reduce_exp(v, bounded, dtype, more)
+    if times is None:
+        p = v.binary("fadd", p, v.const(1.0, dtype), dtype)
+    else:
+        p = v.fma(times, p, times, dtype)
     return _times_power_of_two(v, p, n, dtype)
 
 
@@ -241,7 +150,7 @@ def logistic(v: Lanes, x: str, dtype: np.dtype) -> str:
 
 def log(v: Lanes, x: str, dtype: np.dtype) -> str:
     e, f = _significand(v, x, dtype)
-    high, low = _LN2_PARTS[dtype]
+    high, low = table.LN2[dtype]
     y = _log_near_one(v, f, v.binary("fmul", e, v.const(low, dtype), dtype), dtype)
     return _log_ends(v, x, v.fma(e, v.const(high, dtype), y, dtype), dtype)
 
@@ -266,11 +175,11 @@ def _log_near_one(v: Lanes, f: str, more: str, dtype: np.dtype) -> str:
     """log(1 + f) + more, for more much smaller than 1."""
     if dtype == SINGLE:
         z = v.binary("fmul", f, f, dtype)
-        y = v.fma(v.binary("fmul", f, z, dtype), horner(v, f, _LOG, dtype), more, dtype)
+        y = v.fma(v.binary("fmul", f, z, dtype), horner(v, f, table.LOG, dtype), more, dtype)
         return v.binary("fadd", f, v.fma(z, v.const(-0.5, dtype), y, dtype), dtype)
     s = v.binary("fdiv", f, v.binary("fadd", f, v.const(2.0, dtype), dtype), dtype)
     z = v.binary("fmul", s, s, dtype)
-    rest = v.binary("fmul", z, horner(v, z, _ATANH, dtype), dtype)
+    rest = v.binary("fmul", z, horner(v, z, (table.TWO_THIRDS[dtype][0], *table.ATANH[dtype]), dtype), dtype)
     half = v.binary("fmul", v.binary("fmul", f, f, dtype), v.const(0.5, dtype), dtype)
     y = v.fma(s, v.binary("fadd", half, rest, dtype), more, dtype)
     return v.binary("fsub", f, v.binary("fsub", half, y, dtype), dtype)
@@ -302,11 +211,7 @@ def softplus(v: Lanes, x: str, dtype: np.dtype) -> str:
 
 def _log_to_base(base: int) -> Callable[[Lanes, str, np.dtype], str]:
     """log(x) / log(base), exact for powers of 2 to base 2."""
-    factor = 1 / math.log(base)
-    with localcontext() as context:
-        context.prec = 50
-        high = parts(_LN2 / Decimal(base).ln(), 41, 1)[0]
-        low = float(_LN2 / Decimal(base).ln() - Decimal(high))
+    factor, high, low = table.LOG_BASE[base]
 
     def rule(v: Lanes, x: str, dtype: np.dtype) -> str:
         if dtype == SINGLE:
@@ -327,7 +232,7 @@ def in_double(v: Lanes, x: str, f: Callable[[Lanes, str, np.dtype], str]) -> str
     return v.cast("fptrunc", f(v, v.cast("fpext", x, SINGLE, DOUBLE), DOUBLE), DOUBLE, SINGLE)
 
 
-# ------------------------------------------------------------------ roots, erf
+# ------------------------------------------------------------------ roots
 
 
 def sqrt(v: Lanes, x: str, dtype: np.dtype) -> str:
@@ -338,48 +243,30 @@ def rsqrt(v: Lanes, x: str, dtype: np.dtype) -> str:
     return v.binary("fdiv", v.const(1.0, dtype), sqrt(v, x, dtype), dtype)
 
 
-def erf(v: Lanes, x: str, dtype: np.dtype) -> str:
-    """x times a polynomial near 0, 1 - exp(polynomial) beyond."""
-    size = v.intrinsic("fabs", dtype, x)
-    near = v.fma(x, horner(v, v.binary("fmul", x, x, dtype), _ERF_NEAR, dtype), x, dtype)
-    t = at_most(v, size, _ERF_END, dtype)
-    far = v.binary("fsub", v.const(1.0, dtype), exp(v, horner(v, t, _ERF_FAR, dtype), dtype), dtype)
-    far = v.intrinsic("copysign", dtype, far, x)
-    return v.select(v.compare("olt", size, v.const(_ERF_EDGE, dtype), dtype), near, far, dtype)
-
-
-def erfc(v: Lanes, x: str, dtype: np.dtype) -> str:
-    """exp(-t * t) / (1 + 2 t) times a polynomial in (t - 2) / (t + 2), t = |x|; 2 minus that below 0."""
-    t = at_most(v, v.intrinsic("fabs", dtype, x), _ERFC_END, dtype)
-    one, two = v.const(1.0, dtype), v.const(2.0, dtype)
-    q = v.binary("fdiv", v.binary("fsub", t, two, dtype), v.binary("fadd", t, two, dtype), dtype)
-    # -t * t in two parts, as its rounding would cost t * t ulp
-    square = v.binary("fmul", t, t, dtype)
-    lost = v.fma(t, t, negative(v, square, dtype), dtype)
-    slow = v.binary("fdiv", horner(v, q, _ERFC, dtype), v.fma(two, t, one, dtype), dtype)
-    slow = v.fma(negative(v, lost, dtype), slow, slow, dtype)
-    tail = v.binary("fmul", exp(v, negative(v, square, dtype), dtype), slow, dtype)
-    below = v.compare("olt", x, v.const(0.0, dtype), dtype)
-    return v.select(below, v.binary("fsub", two, tail, dtype), tail, dtype)
-
-
 # ------------------------------------------------------------------ sine and cosine; powers
 
 
+def where_any(v: Lanes, rare: str, otherwise: Callable[[], str], usual: str, dtype: np.dtype) -> str:
+    """select(rare, otherwise(), usual), whose code for `otherwise` runs only if some lane is rare."""
+    f, n, before = v.function, v.count, v.function.block
+    some = rare if n == 1 else f.call("i1", f"llvm.vector.reduce.or.v{n}i1", (v.type(BOOL), rare))
+    with f.when(some):
+        y = v.select(rare, otherwise(), usual, dtype)
+        inside = f.block
+    return f.op(f"phi {v.type(dtype)} [ {usual}, %{before} ], [ {y}, %{inside} ]")
+
+
 def _rarely(v: Lanes, rare: str, usual: str, operands: Sequence[str], dtype: np.dtype, c_function: str) -> str:
-    """`usual`, or where any lane is `rare` the C library's function of every lane."""
-    f, n, t = v.function, v.count, v.type(dtype)
-    any_ = rare if n == 1 else f.call("i1", f"llvm.vector.reduce.or.v{n}i1", (v.type(BOOL), rare))
-    slow, join, before = f.new("slow"), f.new("join"), f.block
-    f.do(f"br i1 {any_}, label %{slow}, label %{join}")
-    f.label(slow)
-    name = f"each_{c_function}_{n}"
-    f.helpers[name] = _each_lane(name, c_function, n, len(operands), dtype)
-    f.declarations.add(f"declare {scalar_type(dtype)} @{c_function}({', '.join([scalar_type(dtype)] * len(operands))})")
-    result = f.call(t, name, *[(t, x) for x in operands], declare=False)
-    f.do(f"br label %{join}")
-    f.label(join)
-    return f.op(f"phi {t} [ {usual}, %{before} ], [ {result}, %{slow} ]")
+    """`usual`, or where a lane is `rare` the C library's function."""
+
+    def by_c() -> str:
+        f, n, t = v.function, v.count, v.type(dtype)
+        name, element = f"each_{c_function}_{n}", scalar_type(dtype)
+        f.helpers[name] = _each_lane(name, c_function, n, len(operands), dtype)
+        f.declarations.add(f"declare {element} @{c_function}({', '.join([element] * len(operands))})")
+        return f.call(t, name, *[(t, x) for x in operands], declare=False)
+
+    return where_any(v, rare, by_c, usual, dtype)
 
 
 @functools.cache
@@ -402,16 +289,16 @@ def _in_octant(v: Lanes, x: str, dtype: np.dtype) -> tuple[str, str, str]:
     """(sin(r), cos(r), n as an integer) with x = n * pi / 2 + r, for x of reducible size."""
     n = v.intrinsic("roundeven", dtype, v.binary("fmul", x, v.const(2 / math.pi, dtype), dtype))
     r = x
-    for part in _HALF_PI_PARTS[dtype]:
+    for part in table.HALF_PI[dtype]:
         r = v.fma(n, v.const(-part, dtype), r, dtype)
     z = v.binary("fmul", r, r, dtype)
-    s = v.fma(v.binary("fmul", z, r, dtype), horner(v, z, _SIN[dtype], dtype), r, dtype)
+    s = v.fma(v.binary("fmul", z, r, dtype), horner(v, z, table.SIN[dtype], dtype), r, dtype)
     # 1 - z / 2 rounds: what it loses goes in with the small terms
     half = v.binary("fmul", z, v.const(0.5, dtype), dtype)
     one = v.const(1.0, dtype)
     w = v.binary("fsub", one, half, dtype)
     lost = v.binary("fsub", v.binary("fsub", one, w, dtype), half, dtype)
-    c = v.fma(v.binary("fmul", z, z, dtype), horner(v, z, _COS[dtype], dtype), lost, dtype)
+    c = v.fma(v.binary("fmul", z, z, dtype), horner(v, z, table.COS[dtype], dtype), lost, dtype)
     c = v.binary("fadd", w, c, dtype)
     return s, c, v.cast("fptosi", n, dtype, _BITS[dtype])
 
@@ -430,8 +317,8 @@ def _c_name(function: str, dtype: np.dtype) -> str:
     return function + ("f" if dtype == SINGLE else "")
 
 
-def _circular(v: Lanes, x: str, dtype: np.dtype, quadrant: int, c_function: str) -> str:
-    """sin(x + quadrant * pi / 2)."""
+def sin_of_reducible(v: Lanes, x: str, dtype: np.dtype, quadrant: int = 0) -> str:
+    """sin(x + quadrant * pi / 2), for x of reducible size."""
     bits = _BITS[dtype]
     s, c, turns = _in_octant(v, x, dtype)
     if quadrant:
@@ -440,23 +327,26 @@ def _circular(v: Lanes, x: str, dtype: np.dtype, quadrant: int, c_function: str)
     y = v.select(_has_bit(v, turns, 2, bits), negative(v, y, dtype), y, dtype)
     if quadrant == 0:
         y = v.select(v.compare("oeq", x, v.const(0.0, dtype), dtype), x, y, dtype)
-    return _or_by_c(v, y, x, dtype, c_function)
+    return y
 
 
 def sin(v: Lanes, x: str, dtype: np.dtype) -> str:
-    return _circular(v, x, dtype, 0, "sin")
+    return _or_by_c(v, sin_of_reducible(v, x, dtype), x, dtype, "sin")
 
 
 def cos(v: Lanes, x: str, dtype: np.dtype) -> str:
-    return _circular(v, x, dtype, 1, "cos")
+    return _or_by_c(v, sin_of_reducible(v, x, dtype, 1), x, dtype, "cos")
 
 
 def tan(v: Lanes, x: str, dtype: np.dtype) -> str:
+    return _or_by_c(v, tan_of_reducible(v, x, dtype), x, dtype, "tan")
+
+
+def tan_of_reducible(v: Lanes, x: str, dtype: np.dtype) -> str:
     s, c, turns = _in_octant(v, x, dtype)
     odd = _has_bit(v, turns, 1, _BITS[dtype])
     y = v.binary("fdiv", v.select(odd, negative(v, c, dtype), s, dtype), v.select(odd, s, c, dtype), dtype)
-    y = v.select(v.compare("oeq", x, v.const(0.0, dtype), dtype), x, y, dtype)
-    return _or_by_c(v, y, x, dtype, "tan")
+    return v.select(v.compare("oeq", x, v.const(0.0, dtype), dtype), x, y, dtype)
 
 
 # ------------------------------------------------------------------ inverse circular functions
@@ -464,7 +354,7 @@ def tan(v: Lanes, x: str, dtype: np.dtype) -> str:
 
 def _half_pi_minus(v: Lanes, x: str, more: str, dtype: np.dtype, times: float = 1.0) -> str:
     """times * pi / 2 - (x + more), for |x| not above that."""
-    high, low = [v.const(times * part, dtype) for part in _HALF_PI_PARTS[dtype][:2]]
+    high, low = [v.const(times * part, dtype) for part in table.HALF_PI[dtype][:2]]
     difference = v.binary("fsub", high, x, dtype)
     lost = v.binary("fsub", v.binary("fsub", high, difference, dtype), x, dtype)
     rest = v.binary("fsub", v.binary("fadd", lost, low, dtype), more, dtype)
@@ -484,10 +374,10 @@ def _atan_of_size(v: Lanes, t: str, dtype: np.dtype) -> str:
     above = v.select(middle, v.binary("fsub", t, one, dtype), t, dtype)
     below = v.select(middle, v.binary("fadd", t, one, dtype), one, dtype)
     x = v.binary("fdiv", v.select(far, v.const(-1.0, dtype), above, dtype), v.select(far, t, below, dtype), dtype)
-    y = _odd(v, x, v.binary("fmul", x, x, dtype), _ATAN[dtype], dtype)
+    y = _odd(v, x, v.binary("fmul", x, x, dtype), table.ATAN[dtype], dtype)
     high, low = [
         v.select(far, v.const(part, dtype), v.select(middle, v.const(part / 2, dtype), zero, dtype), dtype)
-        for part in _HALF_PI_PARTS[dtype][:2]
+        for part in table.HALF_PI[dtype][:2]
     ]
     return v.binary("fadd", high, v.binary("fadd", y, low, dtype), dtype)
 
@@ -521,7 +411,7 @@ def _asin_of_size(v: Lanes, x: str, dtype: np.dtype) -> tuple[str, str, str]:
     z = v.select(near, v.binary("fmul", size, size, dtype), z, dtype)
     root = sqrt(v, z, dtype)
     a = v.select(near, size, root, dtype)
-    b = v.binary("fmul", v.binary("fmul", a, z, dtype), horner(v, z, _ASIN[dtype], dtype), dtype)
+    b = v.binary("fmul", v.binary("fmul", a, z, dtype), horner(v, z, table.ASIN[dtype], dtype), dtype)
     # what the root lost in rounding
     twice = v.binary("fadd", root, v.binary("fadd", root, v.const(np.finfo(dtype).tiny, dtype), dtype), dtype)
     lost = v.binary("fdiv", v.fma(negative(v, root, dtype), root, z, dtype), twice, dtype)
@@ -683,6 +573,16 @@ def nextafter(v: Lanes, x: str, y: str, dtype: np.dtype) -> str:
     return v.select(v.compare("uno", x, y, dtype), v.binary("fadd", x, y, dtype), moved, dtype)
 
 
+def logaddexp2(v: Lanes, x: str, y: str, dtype: np.dtype) -> str:
+    """The larger one plus log2(1 + exp2(-|x - y|)); equal ones plus 1."""
+    apart = v.binary("fsub", x, y, dtype)
+    larger = v.select(v.compare("ogt", apart, v.const(0.0, dtype), dtype), x, y, dtype)
+    tail = log1p(v, exp2(v, negative(v, v.intrinsic("fabs", dtype, apart), dtype), dtype), dtype)
+    sum_ = v.fma(tail, v.const(table.LOG_BASE[2][0], dtype), larger, dtype)
+    equal = v.binary("fadd", x, v.const(1.0, dtype), dtype)
+    return v.select(v.compare("oeq", x, y, dtype), equal, sum_, dtype)
+
+
 def logaddexp(v: Lanes, x: str, y: str, dtype: np.dtype) -> str:
     """The larger one plus log1p(exp(-|x - y|)); equal ones, infinite ones too, plus log(2)."""
     apart = v.binary("fsub", x, y, dtype)
@@ -694,12 +594,56 @@ def logaddexp(v: Lanes, x: str, y: str, dtype: np.dtype) -> str:
 
 
 def power(v: Lanes, x: str, y: str, dtype: np.dtype) -> str:
-    """x ** y in single precision: exp(y * log(x)) in double precision for positive finite x and finite y."""
-    wide = [v.cast("fpext", a, SINGLE, DOUBLE) for a in (x, y)]
-    exponent = v.binary("fmul", wide[1], log(v, wide[0], DOUBLE), DOUBLE)
-    usual = v.cast("fptrunc", exp(v, exponent, DOUBLE), DOUBLE, SINGLE)
-    zero, infinity = v.const(0.0, dtype), v.const(math.inf, dtype)
-    odd = v.compare("ule", x, zero, dtype)
-    for a in (x, v.intrinsic("fabs", dtype, y)):
-        odd = v.binary("or", odd, v.compare("uge", a, infinity, dtype), BOOL)
-    return _rarely(v, odd, usual, [x, y], dtype, "powf")
+    """x ** y as exp(y * log(|x|)), with the logarithm and the product in two parts; below 0, for whole y."""
+    size, infinity = v.intrinsic("fabs", dtype, x), v.const(math.inf, dtype)
+    most = 2.0**70  # whose product with any logarithm but 0 is out of range
+    bounded = at_most(v, at_least(v, y, -most, dtype), most, dtype)
+    high, low = _log_in_two(v, size, dtype)
+    exponent = v.binary("fmul", bounded, high, dtype)
+    less = v.fma(bounded, low, v.fma(bounded, high, negative(v, exponent, dtype), dtype), dtype)
+    result = exp(v, exponent, dtype, less)
+    zero, one = v.const(0.0, dtype), v.const(1.0, dtype)
+    certain = v.binary("or", v.compare("oeq", y, zero, dtype), v.compare("oeq", x, one, dtype), BOOL)
+    result = v.select(certain, one, result, dtype)
+    half = v.binary("fmul", y, v.const(0.5, dtype), dtype)
+    whole, even = [v.compare("oeq", v.intrinsic("trunc", dtype, a), a, dtype) for a in (y, half)]
+    odd = v.binary("and", whole, v.binary("xor", even, v.const(True, BOOL), BOOL), BOOL)
+    odd = v.binary("and", odd, signbit(v, x, dtype), BOOL)
+    result = v.select(odd, negative(v, result, dtype), result, dtype)
+    below = v.binary("and", v.compare("olt", x, zero, dtype), v.compare("olt", size, infinity, dtype), BOOL)
+    undefined = v.binary("and", below, v.binary("xor", whole, v.const(True, BOOL), BOOL), BOOL)
+    return v.select(undefined, v.const(math.nan, dtype), result, dtype)
+
+
+def _log_in_two(v: Lanes, x: str, dtype: np.dtype) -> tuple[str, str]:
+    """log(x) as a sum whose error is about 2**-12 ulp, for x >= 0."""
+
+    def add(a: str, b: str) -> tuple[str, str]:
+        """a + b and what it loses in rounding, for a that is 0 or not smaller than b."""
+        total = v.binary("fadd", a, b, dtype)
+        return total, v.binary("fsub", b, v.binary("fsub", total, a, dtype), dtype)
+
+    def mul(a: tuple[str, str], b: tuple[str, str]) -> tuple[str, str]:
+        product = v.binary("fmul", a[0], b[0], dtype)
+        less = v.fma(a[0], b[0], negative(v, product, dtype), dtype)
+        return product, v.fma(a[0], b[1], v.fma(a[1], b[0], less, dtype), dtype)
+
+    e, f = _significand(v, x, dtype)
+    # s = f / (2 + f), log(1 + f) = 2 s + s**3 * (2 / 3 + ...)
+    bottom, lost = add(v.const(2.0, dtype), f)
+    inverse = v.binary("fdiv", v.const(1.0, dtype), bottom, dtype)
+    quotient = v.binary("fmul", f, inverse, dtype)
+    minus = negative(v, quotient, dtype)
+    left = v.fma(minus, lost, v.fma(minus, bottom, f, dtype), dtype)
+    s = quotient, v.binary("fmul", left, inverse, dtype)
+    z = mul(s, s)
+    two_thirds = [v.const(c, dtype) for c in table.TWO_THIRDS[dtype]]
+    factor, less = add(two_thirds[0], v.binary("fmul", z[0], horner(v, z[0], table.ATANH[dtype], dtype), dtype))
+    cubic = mul(mul(s, z), (factor, v.binary("fadd", less, two_thirds[1], dtype)))
+    high, low = add(v.binary("fadd", s[0], s[0], dtype), cubic[0])
+    low = v.binary("fadd", low, v.fma(s[1], v.const(2.0, dtype), cubic[1], dtype), dtype)
+    ln2 = [v.const(c, dtype) for c in table.LN2[dtype]]
+    high, less = add(v.binary("fmul", e, ln2[0], dtype), high)
+    low = v.binary("fadd", less, v.fma(e, ln2[1], low, dtype), dtype)
+    high = v.select(v.compare("olt", x, v.const(math.inf, dtype), dtype), high, x, dtype)
+    return v.select(v.compare("oeq", x, v.const(0.0, dtype), dtype), v.const(-math.inf, dtype), high, dtype), low

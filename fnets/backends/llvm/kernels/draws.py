@@ -1,4 +1,4 @@
-"""Random numbers as stages: Threefry's bits, keys, uniform and normal numbers. May import core, primitives.random_kernels, operations, stage, text, vmath.
+"""Random numbers as stages: Threefry's bits, keys, integers, uniform and normal numbers. May import core, primitives.random_kernels, operations, special, stage, text, vmath.
 
 Element i of a key's stream hashes the counter i, so a vector is a few dozen operations on numbers of lanes, in any order. The last vector
 of a stream overlaps the one before.
@@ -6,19 +6,20 @@ of a stream overlaps the one before.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from fnets.backends.llvm.code import vmath
-from fnets.backends.llvm.code.operations import maximum
-from fnets.backends.llvm.code.text import BOOL, DOUBLE, INT64, SINGLE, Function, Lanes, is_supported
+from fnets.backends.llvm.code import special, vmath
+from fnets.backends.llvm.code.operations import convert, maximum
+from fnets.backends.llvm.code.text import DOUBLE, INT64, SINGLE, Function, Lanes, is_supported
 from fnets.backends.llvm.code.tiles import Offset
 from fnets.backends.llvm.kernels.stage import Stage
 from fnets.core.ir import Eqn, Literal, Var
-from fnets.primitives.random_kernels import FAR, NEAR
+from fnets.primitives.random_kernels import FAR, NEAR, weight_of_high_bits
 from fnets.primitives.threefry import PARITY, ROTATIONS
 
 _WORD, _LONG = np.dtype(np.uint32), np.dtype(np.uint64)
@@ -42,12 +43,16 @@ def threefry(v: Lanes, key: tuple[str, str], x0: str, x1: str) -> tuple[str, str
     return x0, x1
 
 
-class Draw(Stage):
-    """What `finish` makes of the two words of every element of a key's stream."""
+Words = tuple[str, str]  # of every element of a stream
 
-    def __init__(self, e: Eqn, vector_bytes: int, finish: Callable[[Lanes, str, str, dict], str], nanoseconds: float):
+
+class Draw(Stage):
+    """What `finish` makes of the two words of every element of a key's stream, or of those of the keys that it splits into."""
+
+    def __init__(self, e: Eqn, vector_bytes: int, finish: Callable[..., str], nanoseconds: float, split: tuple = ()):
         self.eqns = [e]
         self.finish = finish
+        self.split = split  # which of these keys
         key, result = e.invars[0], e.outvars[0]
         self.key, self.result = key, result
         self.loaded, self.stored = [key], [result]  # type: ignore[list-item]
@@ -55,7 +60,8 @@ class Draw(Stage):
         shape = e.params["shape"]
         self.words = 2 if e.prim.name == "random_split" else 1  # of the result for each element of the stream
         self.count = prod(shape)
-        self.width = vector_bytes // 4
+        # a stream is one chain of operations: the long one of normal numbers takes a third less time with another beside it
+        self.width = vector_bytes // (2 if e.prim.name == "random_normal" else 4)
         self.row = 1  # elements of the stream for each index of the extent
         if self.keys > 1:
             self.extent = self.keys
@@ -89,21 +95,25 @@ class Draw(Stage):
         f, w = self.f, self.width
         one, v = Lanes(f, 1), Lanes(f, w)
         words = [one.load(f.address(self._at(self.key, 0), f.add(f.mul(k, 2), i), 4), _WORD) for i in range(2)]
-        key = (v.splat(words[0], _WORD), v.splat(words[1], _WORD))
         numbers = f"<{', '.join(f'i32 {i}' for i in range(w))}>"
+        keys = [(v.splat(words[0], _WORD), v.splat(words[1], _WORD))]
+        if self.split:
+            new = threefry(v, keys[0], v.const(0, _WORD), numbers)
+            keys = [tuple([v.shuffle(x, "poison", [i] * w, _WORD) for x in new]) for i in self.split]
         first = f.mul(k, self.count)
 
         def vector(v: Lanes, at: Offset) -> None:
             start = v.const(at, _WORD) if isinstance(at, int) else v.splat(f.op(f"trunc i64 {at} to i32"), _WORD)
-            high, low = threefry(v, key, v.const(0, _WORD), v.binary("add", start, numbers, _WORD))
+            counters = v.binary("add", start, numbers, _WORD)
+            streams = [threefry(v, key, v.const(0, _WORD), counters) for key in keys]
             place = self._at(self.result, f.mul(f.add(first, at), self.words))
             dtype = self.result.aval.dtype
             if self.words == 2:
                 pairs = [j for i in range(w) for j in (i, w + i)]
-                both = v.shuffle(high, low, pairs, _WORD)
+                both = v.shuffle(*streams[0], pairs, _WORD)
                 Lanes(f, 2 * w).first(2 * min(w, self.count)).store(both, place, dtype)
             else:
-                v.store(self.finish(v, high, low, self.eqns[0].params), place, dtype)
+                v.store(self.finish(v, *streams, self.eqns[0].params), place, dtype)
 
         if self.count <= w:
             vector(v.first(self.count), 0)
@@ -119,36 +129,64 @@ class Draw(Stage):
 
 
 class FoldIn(Stage):
-    """A key made of a key and an integer."""
+    """Keys made of keys and integers: of one of each, or of many of either or both."""
 
-    def __init__(self, e: Eqn):
+    def __init__(self, e: Eqn, vector_bytes: int):
         self.eqns = [e]
         self.loaded = [v for v in e.invars if type(v) is Var]
         self.stored = list(e.outvars)
+        self.count = prod(e.outvars[0].aval.shape[:-1])
+        self.width = vector_bytes // 4 if self.count > 1 else 1
 
     def write(self, name: str) -> Function:
         f = self.begin(name)
-        one = Lanes(f, 1)
-        key, data = self.eqns[0].invars
-        pair = [one.load(f.address(self.pointer[key], i, 4), _WORD) for i in range(2)]  # type: ignore[index]
-        if type(data) is Literal:
-            word = str(int(data.val) & 0xFFFFFFFF)
+        count, w = self.count, self.width
+        if count <= w:
+            self._vector(f, 0)
         else:
-            dtype = data.aval.dtype
-            word = one.load(self.pointer[data], dtype)  # type: ignore[index]
-            if dtype.itemsize != 4:
-                how = "trunc" if dtype.itemsize > 4 else "sext" if dtype.kind == "i" else "zext"
-                word = one.cast(how, word, dtype, _WORD)
-        for i, x in enumerate(threefry(one, (pair[0], pair[1]), "0", word)):
-            one.store(x, f.address(self.pointer[self.stored[0]], i, 4), _WORD)
+            with f.loop(0, count, w) as loop:
+                self._vector(f, f.smaller(loop.index, count - w))
         f.do("ret void")
         return f
+
+    def _vector(self, f: Function, at: Offset) -> None:
+        w = self.width
+        v, pairs = [Lanes(f, k * w).first(k * self.count) for k in (1, 2)]
+        key, data = self.eqns[0].invars
+        (result,) = self.stored
+        if key.aval.ndim > 1 and w > 1:
+            both = pairs.load(f.address(self.pointer[key], f.mul(at, 2), 4), _WORD)  # type: ignore[index]
+            words = [pairs.shuffle(both, "poison", range(i, 2 * w, 2), _WORD) for i in range(2)]
+        else:
+            words = [self._one(v, key, i, _WORD) for i in range(2)]  # type: ignore[arg-type]
+        if type(data) is Literal:
+            number = v.const(int(data.val) & 0xFFFFFFFF, _WORD)
+        else:
+            dtype = data.aval.dtype
+            if data.aval.ndim:
+                number = v.load(f.address(self.pointer[data], at, dtype.itemsize), dtype)  # type: ignore[index]
+            else:
+                number = self._one(v, data, 0, dtype)  # type: ignore[arg-type]
+            number = convert(v, number, dtype, _WORD)
+        new = threefry(v, (words[0], words[1]), v.const(0, _WORD), number)
+        if w == 1:
+            for i, x in enumerate(new):
+                v.store(x, f.address(self.pointer[result], i, 4), _WORD)
+        else:
+            both = v.shuffle(*new, [j for i in range(w) for j in (i, w + i)], _WORD)
+            pairs.store(both, f.address(self.pointer[result], f.mul(at, 2), 4), _WORD)
+
+    def _one(self, v: Lanes, x: Var, i: int, dtype: np.dtype) -> str:
+        """The i-th element of an operand in every lane."""
+        f = v.function
+        return v.splat(Lanes(f, 1).load(f.address(self.pointer[x], i, dtype.itemsize), dtype), dtype)
 
 
 # ------------------------------------------------------------------ what becomes of two words
 
 
-def _bits(v: Lanes, high: str, low: str, params: dict) -> str:
+def _bits(v: Lanes, words: Words, params: dict) -> str:
+    high, low = words
     width = params["width"]
     if width == 64:
         upper = v.binary("shl", v.cast("zext", high, _WORD, _LONG), v.const(32, _LONG), _LONG)
@@ -157,20 +195,20 @@ def _bits(v: Lanes, high: str, low: str, params: dict) -> str:
     return word if width == 32 else v.cast("trunc", word, _WORD, np.dtype(f"u{width // 8}"))
 
 
-def _float(v: Lanes, high: str, low: str, dtype: np.dtype, start: float) -> str:
+def _float(v: Lanes, words: Words, dtype: np.dtype, start: float) -> str:
     """A number in [start, 2 start): random bits fill its mantissa. start: a power of two."""
     bits = np.dtype(f"u{dtype.itemsize}")
     info = np.finfo(dtype)
-    word = _bits(v, high, low, {"width": info.bits})
+    word = _bits(v, words, {"width": info.bits})
     mantissa = v.binary("lshr", word, v.const(info.bits - info.nmant, bits), bits)
     number = v.binary("or", mantissa, v.const(int(np.array(start, dtype).view(bits)), bits), bits)
     return v.cast("bitcast", number, bits, dtype)
 
 
-def _uniform(v: Lanes, high: str, low: str, params: dict) -> str:
+def _uniform(v: Lanes, words: Words, params: dict) -> str:
     """As the NumPy kernel, rounding for rounding."""
     dtype = params["dtype"]
-    u = v.binary("fsub", _float(v, high, low, dtype, 1.0), v.const(1, dtype), dtype)
+    u = v.binary("fsub", _float(v, words, dtype, 1.0), v.const(1, dtype), dtype)
     bottom, top = dtype.type(params.get("low", 0.0)), dtype.type(params.get("high", 1.0))
     if bottom == 0 and top == 1:
         return u
@@ -181,8 +219,11 @@ def _uniform(v: Lanes, high: str, low: str, params: dict) -> str:
     return maximum(v, u, v.const(bottom, dtype), dtype)
 
 
-def _normal(v: Lanes, high: str, low: str, params: dict) -> str:
-    """sqrt(2) erfinv(u) by two polynomials, as the NumPy kernel has it."""
+def _normal(v: Lanes, words: Words, params: dict) -> str:
+    """sqrt(2) erfinv(u) as the NumPy kernel has it: in single precision by two polynomials."""
+    if params["dtype"] == DOUBLE:
+        u = _uniform(v, words, {"dtype": DOUBLE, "low": np.nextafter(-1.0, 0.0)})
+        return v.binary("fmul", special.erf_inv(v, u, DOUBLE), v.const(math.sqrt(2), DOUBLE), DOUBLE)
 
     def binary(name: str, a: str, b: str) -> str:
         return v.binary(name, a, b, SINGLE)
@@ -190,22 +231,41 @@ def _normal(v: Lanes, high: str, low: str, params: dict) -> str:
     def const(x: float) -> str:
         return v.const(x, SINGLE)
 
-    u = binary("fadd", binary("fsub", _float(v, high, low, SINGLE, 2.0), const(3)), const(2.0**-24))
+    u = binary("fadd", binary("fsub", _float(v, words, SINGLE, 2.0), const(3)), const(2.0**-24))
     w = binary("fadd", vmath.log(v, binary("fsub", const(1), binary("fmul", u, u)), SINGLE), const(2.5))
     near = vmath.horner(v, w, NEAR[::-1].tolist(), SINGLE)
-    y = near = vmath.horner(v, w, NEAR[::-1].tolist(), SINGLE)
-    far = v.compare("ole", w, const(-2.5), SINGLE)
-    f, before = v.function, v.function.block
-    some = f.op(f"icmp ne i{v.count} {f.op(f'bitcast {v.type(BOOL)} {far} to i{v.count}')}, 0")
-    with f.when(some):  # one vector in twenty
+
+    def far() -> str:
         root = binary("fsub", vmath.sqrt(v, binary("fsub", const(2.5), w), SINGLE), const(3))
-        y = v.select(far, vmath.horner(v, root, FAR[::-1].tolist(), SINGLE), near, SINGLE)
-        inside = f.block
-    y = f.op(f"phi {v.type(SINGLE)} [ {y}, %{inside} ], [ {near}, %{before} ]")
+        return vmath.horner(v, root, FAR[::-1].tolist(), SINGLE)
+
+    y = vmath.where_any(v, v.compare("ole", w, const(-2.5), SINGLE), far, near, SINGLE)  # one vector in twenty
     return binary("fmul", u, y)
 
 
-_FINISH = {"random_bits": (_bits, 1.0), "random_split": (_bits, 1.0), "random_uniform": (_uniform, 1.2), "random_normal": (_normal, 2.0)}  # fmt: skip
+def _integers(v: Lanes, *args: Any) -> str:
+    """(high bits * 2**width + low bits) modulo the span, plus the low end; of the low bits alone where the high ones do not count."""
+    *streams, params = args
+    dtype, span = np.dtype(f"u{params['dtype'].itemsize}"), params["span"]
+    width = 8 * dtype.itemsize
+
+    def modulo(x: str) -> str:
+        return v.binary("urem", x, v.const(span, dtype), dtype) if span else x
+
+    *high, low = [modulo(_bits(v, words, {"width": width})) for words in streams]
+    if high:
+        factor = v.const(weight_of_high_bits(span, width), dtype)
+        low = modulo(v.binary("add", v.binary("mul", high[0], factor, dtype), low, dtype))
+    return v.binary("add", low, v.const(params["low"] % (1 << width), dtype), dtype)
+
+
+_FINISH = {
+    "random_bits": (_bits, 1.0),
+    "random_split": (_bits, 1.0),
+    "random_uniform": (_uniform, 1.2),
+    "random_normal": (_normal, 2.0),
+    "random_integers": (_integers, 2.0),
+}
 
 
 def lower(e: Eqn, vector_bytes: int) -> list[Stage] | None:
@@ -214,16 +274,19 @@ def lower(e: Eqn, vector_bytes: int) -> list[Stage] | None:
     if type(key) is Literal or key.aval.shape[-1:] != (2,) or result.size == 0:
         return None
     if e.prim.name == "random_fold_in":
-        data = e.invars[1].aval
-        usable = data.shape == () and is_supported(data.dtype) and data.dtype.kind in "iu"
+        data, batch = e.invars[1].aval, result.shape[:-1]
+        whole = is_supported(data.dtype) and data.dtype.kind in "iu"
         strong = type(e.invars[1]) is Literal or not data.weak_type
-        return [FoldIn(e)] if usable and strong and key.aval.ndim == 1 else None
+        simple = all([shape in ((), batch) for shape in (key.aval.shape[:-1], data.shape)])
+        return [FoldIn(e, vector_bytes)] if whole and strong and simple else None
     if prod(e.params["shape"]) >= 1 << 32:
         return None
-    dtypes = {"random_uniform": (SINGLE, DOUBLE), "random_normal": (SINGLE,)}.get(e.prim.name, (result.dtype,))
-    if result.dtype not in dtypes:
+    if e.prim.name in ("random_uniform", "random_normal") and result.dtype not in (SINGLE, DOUBLE):
         return None
-    return [Draw(e, vector_bytes, *_FINISH[e.prim.name])]
+    split: tuple = ()
+    if e.prim.name == "random_integers":
+        split = (0, 1) if weight_of_high_bits(e.params["span"], 8 * result.dtype.itemsize) else (1,)
+    return [Draw(e, vector_bytes, *_FINISH[e.prim.name], split)]
 
 
 LOWER: dict[str, Any] = dict.fromkeys([*_FINISH, "random_fold_in"], lower)
