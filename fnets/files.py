@@ -9,11 +9,12 @@ from typing import BinaryIO
 
 
 @contextlib.contextmanager
-def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+def atomic_write(path: str | os.PathLike[str], durable: bool = True) -> Iterator[BinaryIO]:
     """Open a file for writing that replaces `path` only when the block ends without an exception.
 
     The bytes go to a temporary file in the same directory, reach the disk, and are renamed over `path` in one step; on
-    any failure the temporary file is removed and what was at `path` stays.
+    any failure the temporary file is removed and what was at `path` stays. Without `durable` nobody waits for the disk: other processes see one
+    whole file or the other, but after a loss of power it may be a broken one.
 
     >>> import os, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -29,14 +30,16 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     try:
         with open(temporary, "xb") as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         os.replace(temporary, target)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
-    _sync_directory(folder)
+    if durable:
+        _sync_directory(folder)
 
 
 def _sync_directory(folder: str) -> None:

@@ -114,6 +114,7 @@ def test_a_place_that_cannot_be_made(compiled, monkeypatch, tmp_path):
 
 def test_old_entries_go_when_it_is_full(folder, monkeypatch):
     monkeypatch.setattr(cache, "LIMIT", 3000)
+    monkeypatch.setattr(cache, "BETWEEN", 1)
     names = [cache.key_of(str(k)) for k in range(5)]
     for k, name in enumerate(names):
         cache.write(name, bytes(900))
