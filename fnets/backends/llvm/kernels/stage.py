@@ -61,8 +61,9 @@ class Stage:
 
     @property
     def sliced(self) -> frozenset[Var]:
-        """`aligned`, by the variables whose memory it is."""
-        return frozenset([self.roots.get(v, v) for v in self.aligned])
+        """`aligned`, by the variables whose memory it is, if that is read in no other way."""
+        otherwise = [self.roots.get(v, v) for v in self.loaded if v not in self.aligned]
+        return frozenset([self.roots.get(v, v) for v in self.aligned]).difference(otherwise)
 
     @property
     def buffers(self) -> list[Var]:

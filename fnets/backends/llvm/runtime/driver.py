@@ -69,7 +69,7 @@ class Driver:
         if isinstance(self.given, Table):
             table = self.given
         else:
-            used = dict.fromkeys([v for c in chains if c.parts > 1 for v in c.buffers if v not in self.plan.place])
+            used = dict.fromkeys([v for c in chains if c.parts > 1 for v in c.buffers if self._is_given(v)])
             table = Table(self.f, list(used))
             for i, v in enumerate(used):
                 table.store(self.given[v], i)
@@ -82,6 +82,9 @@ class Driver:
     def _pointers(self, f: Function, variables: Sequence[Var], given: Mapping[Var, str], block: str) -> dict[Var, str]:
         place = self.plan.place
         return {v: str(f.address(block, place[v], 1)) if v in place else given[v] for v in variables}
+
+    def _is_given(self, v: Var) -> bool:
+        return v not in self.plan.place and v not in self.plan.local
 
     def errors(self, stages: Sequence[Stage]) -> str:
         """How many errors the stages have counted; nothing if none of them counts."""
@@ -110,19 +113,23 @@ class Driver:
         """The function that runs one part of a chain."""
         task = Function(name, ["ptr %table", "i64 %part", "i64 %thread"])
         block = table.load(task, "%table", len(table))
-        buffers = chain.buffers
-        given = {v: table.load(task, "%table", table.position[v]) for v in buffers if v not in self.plan.place}
-        pointer = self._pointers(task, buffers, given, block)
-        for v, copies in chain.copies.items():
-            pointer[v] = str(task.address(pointer[copies], task.mul("%part", v.aval.size), v.aval.dtype.itemsize))
-            self._clear(task, pointer[v], v.aval.nbytes)
-        scratch = self._scratch(task, block)
-        if self.plan.scratch:
-            scratch = str(task.address(scratch, task.mul("%thread", self.plan.scratch), 1))
         low = task.mul("%part", chain.chunk)
         high = task.add(low, chain.chunk)
         inside = task.op(f"icmp slt i64 {high}, {chain.extent}")
         high = task.op(f"select i1 {inside}, i64 {high}, i64 {chain.extent}")
+        scratch = self._scratch(task, block)
+        if self.plan.scratch:
+            scratch = str(task.address(scratch, task.mul("%thread", self.plan.scratch), 1))
+        placed = [v for v in chain.buffers if v not in self.plan.local]
+        given = {v: table.load(task, "%table", table.position[v]) for v in placed if self._is_given(v)}
+        pointer = self._pointers(task, placed, given, block)
+        for v in chain.buffers:
+            if v in self.plan.local:  # where the whole would begin if this part of it were in the scratch
+                start = task.op(f"sub i64 {self.plan.local[v]}, {task.mul(low, v.aval.nbytes // chain.extent)}")
+                pointer[v] = str(task.address(scratch, start, 1))
+        for v, copies in chain.copies.items():
+            pointer[v] = str(task.address(pointer[copies], task.mul("%part", v.aval.size), v.aval.dtype.itemsize))
+            self._clear(task, pointer[v], v.aval.nbytes)
         for s in chain.stages:
             times = s.extent // chain.extent
             self._call(task, s, pointer, scratch, str(task.mul(low, times)), str(task.mul(high, times)))

@@ -82,6 +82,20 @@ class Chain:
     def parts(self) -> int:
         return -(-self.extent // self.chunk)
 
+    def passes(self, v: Var) -> bool:
+        """True if every part makes and reads its own part of a variable, and no more of it."""
+        users = [s for s in self.stages if v in s.sources or v in s.stored]
+        return self.parts > 1 and v in self.made and all([v in s.sliced and v not in s.accumulated for s in users])
+
+    def part_bytes(self, v: Var) -> int:
+        """The memory of one part of a variable that `passes`."""
+        return v.aval.nbytes // self.extent * self.chunk
+
+    def lifetime(self, v: Var) -> tuple[int, int]:
+        """The first and the last stage that use a variable."""
+        users = [i for i, s in enumerate(self.stages) if v in s.sources or v in s.stored]
+        return users[0], users[-1]
+
     def combinations(self, vector_bytes: int) -> list[Stage]:
         """The stages that put the parts' copies of results together; `copies` says then where the copies are."""
         if self.parts == 1:
