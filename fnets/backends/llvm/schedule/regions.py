@@ -1,4 +1,4 @@
-"""Regions: which equations run natively, and which of them in one native call. May import chains, core, grouping, memory, nest, stage.
+"""Regions: which equations run natively, and which of them in one native call. May import chains, core, grouping, memory, nest, reads, stage.
 
 A region is a set of equations that nothing outside lies between. It runs as chains of stages, in one block of memory for all that nobody
 outside reads.
@@ -13,29 +13,51 @@ from fnets.backends.llvm.kernels.nest import NestStage
 from fnets.backends.llvm.kernels.stage import Stage
 from fnets.backends.llvm.schedule import grouping
 from fnets.backends.llvm.schedule.chains import Chain, chains
-from fnets.backends.llvm.schedule.grouping import RECENT, Graph, Nest, Reads, fits_a_nest, topological
+from fnets.backends.llvm.schedule.grouping import RECENT, Graph, Nest, fits_a_nest, reads_in_place, topological
 from fnets.backends.llvm.schedule.memory import Plan
+from fnets.backends.llvm.schedule.reads import Reads, is_view
 from fnets.core.ir import Eqn, Jaxpr, Var, has_effect
-from fnets.primitives.base import reshape_p
 
 Lowering = Callable[[Eqn, int], list[Stage] | None]  # the stages of an equation that no nest can run, or None
 keeps_inside = True  # False in tests: then all that one stage leaves for another is a result
 
 
 class Native:
-    """Which equations run natively, and the stages of those that no nest can run."""
+    """Which equations run natively, and the stages of those that no nest can run. Views that only nests read, and NumPy, do not run."""
 
-    def __init__(self, eqns: Sequence[Eqn], vector_bytes: int, lower: Lowering):
+    def __init__(self, jaxpr: Jaxpr, vector_bytes: int, lower: Lowering):
         self.vector_bytes = vector_bytes
-        self.reads = Reads(eqns)
-        self.stages: dict[Eqn, list[Stage]] = {}
-        self.eqns: set[Eqn] = set()
-        for e in eqns:
-            if fits_a_nest(e):
-                self.eqns.add(e)
-            elif (stages := lower(e, vector_bytes)) is not None:
-                self.eqns.add(e)
-                self.stages[e] = stages
+        in_nests = [e for e in jaxpr.eqns if fits_a_nest(e)]
+        views = {e.outvars[0]: e for e in jaxpr.eqns if is_view(e)}
+        others = [e for e in jaxpr.eqns if not fits_a_nest(e) and not is_view(e)]
+        self.stages = {e: stages for e in others if (stages := lower(e, vector_bytes)) is not None}
+        whole = {v for v in jaxpr.outvars if v in views}  # views that somebody finds in C order
+        whole.update([v for e in self.stages for v in e.invars if v in views])
+        read = [(e, v) for e in in_nests for v in dict.fromkeys(e.invars) if v in views]
+        while True:
+            copied = _copied(views, whole)
+            self.reads = Reads([e for e in views.values() if e not in copied])
+            odd = {v for e, v in read if v in self.reads.views and not self._in_place(e, v)}
+            if not odd:
+                break
+            whole |= odd
+        self.stages.update({e: stages for e in copied if (stages := lower(e, vector_bytes)) is not None})
+        self.eqns = {*in_nests, *self.stages}
+
+    def _in_place(self, e: Eqn, v: Var) -> bool:
+        """True if the nest of an equation reads a view where it is."""
+        view = self.reads.view(v)
+        return view is not None and reads_in_place(e, view, self.reads.source(v).aval.size)
+
+
+def _copied(views: dict[Var, Eqn], whole: set[Var]) -> list[Eqn]:
+    """The views that need memory of their own, as somebody finds them in C order; what those read is added to `whole`."""
+    out = []
+    for v, e in reversed(views.items()):
+        if v in whole:
+            whole.add(e.invars[0])  # type: ignore[arg-type]
+            out += [e] if e.prim.name != "reshape" else []
+    return out[::-1]
 
 
 class Region:
@@ -43,7 +65,7 @@ class Region:
 
     def __init__(self, eqns: Sequence[Eqn], native: Native, used_outside: Callable[[Var], bool]):
         self.eqns = eqns
-        reads = native.reads
+        reads = self.reads = native.reads
         nodes = grouping.group(eqns, reads)
         made = {v: i for i, n in enumerate(nodes) for e in _inside(n) for v in e.outvars}
         sources = self.sources = {v: reads.source(v) for e in eqns for v in e.invars if type(v) is Var}
@@ -59,7 +81,7 @@ class Region:
         self.stages: list[Stage] = []
         for n in nodes:
             if isinstance(n, Nest):
-                self.stages.append(NestStage(n, reads, {*self.outputs, *crossing}, native.vector_bytes))
+                self.stages.append(NestStage(n, {*self.outputs, *crossing}, native.vector_bytes))
             else:
                 self.stages += native.stages[n]
         for s in self.stages:
@@ -67,16 +89,17 @@ class Region:
 
     @property
     def jaxpr(self) -> Jaxpr:
-        """The equations as a program of the inputs, with the reshapes that they read through."""
-        reshapes = []
-        for v, s in self.sources.items():
-            if v is not s:
-                reshapes.append(Eqn(reshape_p, (s,), (v,), {"new_sizes": v.aval.shape}, None))
-        made = {s: e for e in self.eqns for s in e.outvars}
-        eqns: list[Eqn] = [r for r in reshapes if r.invars[0] not in made]
+        """The equations as a program of the inputs, with the views that they read."""
+        read: set[Var] = {*self.sources}
+        for v, e in reversed(self.reads.views.items()):
+            if v in read:
+                read.update([x for x in e.invars if type(x) is Var])
+        views = [e for v, e in self.reads.views.items() if v in read]
+        made = {v for e in self.eqns for v in e.outvars}
+        eqns = [q for q in views if self.reads.source(q.outvars[0]) not in made]
         for e in self.eqns:
             eqns.append(e)
-            eqns += [r for r in reshapes if made.get(r.invars[0]) is e]  # type: ignore[call-overload]
+            eqns += [q for q in views if self.reads.source(q.outvars[0]) in e.outvars]
         return Jaxpr((), (), self.inputs, eqns, ())
 
     @property
@@ -112,7 +135,7 @@ def is_worthwhile(eqns: list[Eqn]) -> bool:
 
 def schedule(jaxpr: Jaxpr, vector_bytes: int, lower: Lowering) -> list[Eqn | Call]:
     """The program as single equations and regions, in an order in which they can run."""
-    native_eqns = Native(jaxpr.eqns, vector_bytes, lower)
+    native_eqns = Native(jaxpr, vector_bytes, lower)
     reads = native_eqns.reads
     graph, groups, maker = Graph(), [], {}
     native: list[int] = []
@@ -147,7 +170,7 @@ def schedule(jaxpr: Jaxpr, vector_bytes: int, lower: Lowering) -> list[Eqn | Cal
 
 
 def _regions(jaxpr: Jaxpr, groups: list[tuple[list[Eqn], bool]], native: Native) -> list[Eqn | Call]:
-    """The groups in order, native ones as regions, without reshapes that nobody reads any more."""
+    """The groups in order, native ones as regions, without views that nobody reads any more."""
     reads = native.reads
     nodes = [
         item
