@@ -20,7 +20,7 @@ pytest.importorskip("llvmlite")
 from fnets.backends.llvm.kernels.nest import NestStage
 from fnets.backends.llvm.passes.prepare import prepare as prepared
 from fnets.backends.llvm.schedule import anchors
-from fnets.backends.llvm.schedule.reads import View, whole
+from fnets.backends.llvm.schedule.reads import Axis, View, axis, whole
 from fnets.backends.llvm.schedule.regions import Native, Region
 from tests.backends.stage_runner import prepare
 
@@ -117,6 +117,20 @@ CASES = {
         lambda x: fnp.broadcast_to(x[:, 1:, None], (3, 19, 18)) * 2 + fnp.broadcast_to(x[0, 1:19], (3, 19, 18)),
         (3, 20),
     ),
+    "padded": (lambda x: fnp.pad(x, ((1, 2), (0, 0))) + fnp.pad(x, ((3, 0), (0, 0))) * 2, (5, 37)),
+    "padded columns": (lambda x: fnp.pad(x[:, 1:], ((1, 0), (1, 2))) * 2 - fnp.pad(x, ((0, 1), (0, 2))), (5, 37)),
+    "padded rows": (lambda x: fnp.pad(x[:, :1], ((1, 1), (0, 0))) * fnp.ones((7, 20), x.dtype), (5, 37)),
+    "padded spread": (lambda x: fnp.pad(x[0], (1, 2)) * fnp.ones((7, 40), x.dtype), (5, 37)),
+    "padded sums": (
+        lambda x: (fnp.pad(x, ((1, 1), (2, 2))).sum(-1), fnp.pad(x, ((1, 1), (2, 2))).sum(0)),
+        (5, 37),
+    ),
+    "padded total": (lambda x: fnp.pad(x, 1).sum(), (200, 140)),
+    "padded pairs": (
+        lambda x: fnp.pad(x[:, ::2], ((0, 0), (5, 1))) * 2 + fnp.pad(x[:, ::-2], ((0, 0), (0, 6))),
+        (5, 64),
+    ),
+    "cut again": (lambda x: fnp.pad(x, ((4, 4), (9, 9)))[1:8, 2:40][:, ::-1] * 2 + 1, (5, 37)),
     "made here": (lambda x: (lambda y: y[1:] * y[:-1] + 1)(x * 2 + 1), (40,)),
     "turned round": (lambda x: (lambda y: y[::-1] - y)(x * 2 + 1), (40,)),
 }
@@ -165,7 +179,8 @@ def test_memory_is_not_taken_before_it_is_read():
 
 @st.composite
 def slices(draw) -> tuple:
-    """Several slices of one shape of the same array: (shape of the array, for each of them an index and a permutation of the leading axes)."""
+    """Several slices of one shape of the same array, some padded: (shape of the array, their shape, for each of them an index and a permutation of the
+    leading axes)."""
     ndim = draw(st.integers(1, 4))
     shape = [draw(st.integers(1, 5)) for _ in range(ndim - 1)] + [draw(st.sampled_from([1, 2, 7, 16, 17, 33, 64, 70]))]
     lengths, terms = list(shape), []
@@ -176,8 +191,11 @@ def slices(draw) -> tuple:
             n, start = shape[axis], draw(st.integers(0, 3))
             step = draw(st.sampled_from([1, 1, 1, 2, 3, 4, 5]))
             n = draw(st.sampled_from([n, n, n, 1]))  # one: spread over the others
-            index.append((start, n, step, draw(st.integers(0, 3)) == 0))
-        for k, (start, n, step, _) in enumerate(index):
+            front, behind = draw(st.sampled_from([(0, 0), (0, 0), (1, 0), (2, 3)]))
+            if n <= front + behind:
+                front = behind = 0
+            index.append((start, n - front - behind, step, draw(st.integers(0, 3)) == 0, (front, behind)))
+        for k, (start, n, step, *_) in enumerate(index):
             lengths[k] = max(lengths[k], start + (n - 1) * step + 1)
         terms.append((index, [*order, ndim - 1]))
     return tuple([n + draw(st.integers(0, 2)) for n in lengths]), shape, terms
@@ -192,8 +210,9 @@ def test_drawn_slices(case: tuple, vector_bytes: int, dtype: str, parts: int):
     def f(x):
         total = fnp.ones(out, dtype) if dtype == "?" else None
         for index, order in terms:
-            y = x[tuple([slice(a, a + (n - 1) * s + 1, s) for a, n, s, _ in index])]
-            y = lax.rev(y, tuple([k for k, (*_, flip) in enumerate(index) if flip]))
+            y = x[tuple([slice(a, a + (n - 1) * s + 1, s) for a, n, s, *_ in index])]
+            y = lax.rev(y, tuple([k for k, (_, _, _, flip, _) in enumerate(index) if flip]))
+            y = fnp.pad(y, [edges for *_, edges in index])
             y = lax.transpose(y, tuple(np.argsort(order).tolist()))
             total = y ^ total if dtype == "?" else y * 2 if total is None else total * 3 + y
         return total, total.sum(-1), total.sum()
@@ -213,7 +232,7 @@ def test_nothing():
 
 def test_views():
     x = np.arange(60).reshape(3, 4, 5)
-    assert whole((3, 1, 5)) == View((3, 1, 5), (5, 0, 1))
+    assert whole((3, 1, 5)) == View((Axis(3, 5, 0, 3), Axis(1, 0, 0, 1), Axis(5, 1, 0, 5)))
     y = x[1:, ::-2, 3]
-    v = View(y.shape, tuple([s // 8 for s in y.strides]), int(y[0, 0]))
+    v = View(tuple([axis(n, s // 8) for n, s in zip(y.shape, y.strides)]), int(y[0, 0]))
     assert v.range == (y.min(), y.max())

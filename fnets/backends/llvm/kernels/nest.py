@@ -13,10 +13,10 @@ from collections.abc import Callable
 import numpy as np
 
 from fnets.backends.llvm.code.operations import HEAVY, apply, convert, maximum, minimum, operand_dtypes
-from fnets.backends.llvm.code.text import BOOL, DOUBLE, INT64, Function, Lanes
+from fnets.backends.llvm.code.text import BOOL, DOUBLE, INT32, INT64, Function, Lanes
 from fnets.backends.llvm.kernels.stage import Stage
 from fnets.backends.llvm.schedule.grouping import Nest
-from fnets.backends.llvm.schedule.reads import View, whole
+from fnets.backends.llvm.schedule.reads import Axis, View, axis, whole
 from fnets.core.ir import Atom, Eqn, Literal, Var
 
 _UNROLL = 4  # vectors that a reduction keeps
@@ -106,6 +106,7 @@ class NestStage(Stage):
         self.stored = [v for v in self.own if v in needed]
         sources = [reads.source(v) for e in nest.eqns for v in e.invars]
         self.loaded = list(dict.fromkeys([s for s in sources if type(s) is Var and s not in self.own]))
+        self.known: dict[View, list[Axis]] = {}  # views along the axes of the loops
         self._axes()
         along = [
             e for e in nest.eqns if nest.level[e.outvars[0]] != "row"
@@ -139,7 +140,8 @@ class NestStage(Stage):
             inner = k is not None and i >= n - k
             if groups and inner == (k is not None and groups[-1][0] >= n - k):
                 last = groups[-1][-1]
-                same = all([x.strides[last] == x.strides[i] * size for x in views if x is not None])
+                pairs = [(x.axes[last], x.axes[i]) for x in views if x is not None]
+                same = all([a.stride == b.stride * size and b.is_full for a, b in pairs])
                 if inner or same:
                     groups[-1].append(i)
                     continue
@@ -162,11 +164,25 @@ class NestStage(Stage):
             if type(v) is Var
         ]
 
+    def along(self, view: View) -> list[Axis]:
+        """A padded view along the outer axes and the inner one."""
+        if view not in self.known:
+            self.known[view] = [self._joined(view, g) for g in (*self.outer, self.inner)]
+        return self.known[view]
+
+    def _joined(self, view: View, group: list[int]) -> Axis:
+        long = [i for i in group if self.domain[i] > 1]
+        if not long:
+            return axis(1, 0)
+        first, last = view.axes[long[0]], view.axes[long[-1]]
+        n, rest = self.domain[long[0]], math.prod([self.domain[i] for i in long[1:]])
+        low, high = (0, n) if first.is_full else (first.low, first.high)
+        return Axis(n * rest, last.stride, low * rest, high * rest)
+
     def strides(self, view: View) -> tuple[tuple[int, ...], int]:
         """Of a padded view: elements to the next index of each outer axis, and of the inner one."""
-        outer = tuple([view.strides[g[-1]] for g in self.outer])
-        inner = next((view.strides[i] for i in reversed(self.inner) if self.domain[i] > 1), 0)
-        return outer, inner
+        *outer, inner = [a.stride for a in self.along(view)]
+        return tuple(outer), inner
 
     # ------------------------------------------------------------------ parts
 
@@ -177,21 +193,19 @@ class NestStage(Stage):
         self.blocking = self.extent if not self.outer and "to_row" in levels.values() else 1
         sums = [v for v in self.stored if levels[v] in _TOTALS and not self._has_parts(self._result(v), v)]
         self.accumulated = frozenset(sums if self.blocking < self.extent else ())
-        self.accesses: dict[Var, set[View]] = {}  # of each buffer, what is read or written
+        self.accesses: dict[Atom, set[View]] = {}  # of each buffer, what is read or written
         for e in self.eqns:
             for v, view in self._accesses(e):
-                self.accesses.setdefault(self.reads.source(v), set()).add(view)  # type: ignore[arg-type]
+                self.accesses.setdefault(self.reads.source(v), set()).add(view)
         for v in self.stored:
             self.accesses.setdefault(v, set()).add(self._result(v))
         self.aligned = frozenset([v for v in self.buffers if all([self._has_parts(x, v) for x in self.accesses[v]])])
 
     def _has_parts(self, view: View, v: Var) -> bool:
         """True if each part has elements of its own of what is read or written of a variable, in the parts' order."""
-        outer, inner = self.strides(view)
-        sizes = [*self.trips, self.columns] if outer else [self.columns]
-        steps = [*outer, inner] if outer else [inner]
-        low, high = view.of(zip(sizes[1:], steps[1:])).range
-        return steps[0] * self.extent == v.aval.size and low >= 0 and high < steps[0]
+        first, *others = self.along(view)
+        low, high = view.of(others).range
+        return first.stride * first.n == v.aval.size and low >= 0 and high < first.stride
 
     def combine(self, result: Var) -> str:
         return self.own[result].prim.name
@@ -287,7 +301,7 @@ class NestStage(Stage):
             for v, view in self._accesses(e):
                 outer, inner = self.strides(view)
                 s = self.reads.source(v)
-                if s in self.own or any(outer) or inner:
+                if s in self.own or any(outer) or inner or type(s) is Literal:
                     continue
                 key = (s, view.offset, self.nest.level[e.outvars[0]] == "row")
                 if key not in self.fixed:
@@ -328,6 +342,45 @@ class NestStage(Stage):
             self.row[*key, view.offset] = self.f.address(self.row[key], view.offset, itemsize)
         return self.row[(*key, view.offset) if view.offset else key]
 
+    def _inside(self, view: View) -> str:
+        """Whether the row that is being written has elements of a view, and not padding alone; nothing if every row has."""
+        all_of = ""
+        for index, a in zip(self.indices, self.along(view)):
+            if a.is_full:
+                continue
+            key = ("inside", index, a.low, a.high)
+            if key not in self.row:
+                self.row[key] = self.f.op(f"icmp ult i64 {self.f.add(index, -a.low)}, {a.high - a.low}")
+            all_of = self.f.op(f"and i1 {all_of}, {self.row[key]}") if all_of else self.row[key]
+        return all_of
+
+    def _count(self, view: View) -> str:
+        """How many columns of this row a view has elements in, in every lane; nothing if it is not padded."""
+        *outer, inner = [(a.n, a.low, a.high) for a in self.along(view)]
+        key = ("count", *outer, inner)
+        if key not in self.row:
+            v, count, inside = Lanes(self.f, self.width), inner[2] - inner[1], self._inside(view)
+            if inside:
+                self.row[key] = v.splat(self.f.op(f"select i1 {inside}, i32 {count}, i32 0"), INT32)
+            else:
+                self.row[key] = "" if self.along(view)[-1].is_full else v.const(count, INT32)
+        return self.row[key]
+
+    def _present(self, v: Lanes, view: View, at: str | int, loads: dict) -> str:
+        """The lanes at column `at` in which a view has elements; nothing if it is not padded."""
+        count, first = self._count(view), self.along(view)[-1].low
+        key = ("present", count, first)
+        if count and key not in loads:
+            if isinstance(at, int):
+                column, first = "zeroinitializer", first - at
+            elif ("column",) not in loads:
+                column = loads["column",] = v.splat(self.f.op(f"trunc i64 {at} to i32"), INT32)
+            else:
+                column = loads["column",]
+            lanes = f"<{', '.join(f'i32 {i - first}' for i in range(v.count))}>"
+            loads[key] = v.compare("ult", v.binary("add", column, lanes, INT32), count, INT32)
+        return loads[key] if count else ""
+
     def _row_equations(self, phase: int) -> None:
         v = Lanes(self.f, 1)
         for e in self.nest.eqns:
@@ -356,7 +409,7 @@ class NestStage(Stage):
                 continue
             view = self.nest.padded_row(x)
             assert view is not None
-            if (s, view.offset, True) in self.fixed and not any(view.strides):
+            if not any(self.strides(view)[0]):
                 values.append(self.fixed[s, view.offset, True])
                 continue
             key = ("row value", s, view)
@@ -409,10 +462,16 @@ class NestStage(Stage):
                 key = ("splat", s, view)
                 if key not in self.row:
                     dtype = register_dtype(s)
-                    one = Lanes(self.f, 1).load(self._base(self.pointer[s], view, dtype.itemsize), dtype)
-                    self.row[key] = v.splat(one, dtype)
-            elif inner:
-                self._base(self.pointer[s], view, register_dtype(s).itemsize)
+                    place = self._base(self.pointer[s], view, dtype.itemsize)
+                    if inside := self._inside(view):
+                        other = self.f.address(self.pointer[s], view.range[0], dtype.itemsize)
+                        place = self.f.op(f"select i1 {inside}, ptr {place}, ptr {other}")
+                    self.row[key] = v.splat(Lanes(self.f, 1).load(place, dtype), dtype)
+                self._count(view)
+            elif s not in self.own:
+                self._count(view)
+                if inner:
+                    self._base(self.pointer[s], view, register_dtype(s).itemsize)
         out = e.outvars[0]
         if out in self.stored and self.nest.level[out] in ("full", "to_column"):
             self._base(self.pointer[out], self._result(out), out.aval.dtype.itemsize)
@@ -569,9 +628,7 @@ class NestStage(Stage):
     def _operand(self, v: Lanes, x: Atom, e: Eqn, at: str | int, made: dict, loads: dict) -> tuple[str, np.dtype]:
         """The value of an operand in the lanes at column `at`."""
         s = self.reads.source(x)
-        if type(s) is Literal:
-            return v.const(s.val, s.aval.dtype), s.aval.dtype
-        dtype = register_dtype(s)
+        dtype = s.aval.dtype if type(s) is Literal else register_dtype(s)
         if s in made:
             return made[s], dtype
         if s in self.own:
@@ -587,11 +644,21 @@ class NestStage(Stage):
             return made[s], dtype
         view = self.nest.padded(x)
         outer, inner = self.strides(view)
-        if not inner:
-            return (self.row["splat", s, view] if any(outer) else self.fixed[s, view.offset, False]), dtype
         key = (s, view)
-        if key not in loads:
+        if key in loads:
+            return loads[key], dtype
+        present = self._present(v, view, at, loads)
+        if inner:
             base = self._base(self.pointer[s], view, dtype.itemsize)
             place = self.f.address(base, self.f.mul(at, inner), dtype.itemsize)
-            loads[key] = spaced(v, place, inner, view.spare(inner, s.aval.size), dtype)
+            mask = v.binary("and", v.mask, present, BOOL) if v.mask and present else v.mask or present
+            loads[key] = spaced(
+                Lanes(self.f, v.count, mask or None), place, inner, view.spare(inner, s.aval.size), dtype
+            )
+            return loads[key], dtype
+        if type(s) is Literal:
+            value = v.const(s.val, dtype)
+        else:
+            value = self.row["splat", s, view] if any(outer) else self.fixed[s, view.offset, False]
+        loads[key] = v.select(present, value, v.const(0, dtype), dtype) if present else value
         return loads[key], dtype

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable
 
 from fnets.backends.llvm.code.operations import converts, operand_dtypes
 from fnets.backends.llvm.code.text import is_supported
-from fnets.backends.llvm.schedule.reads import Reads, View, runs, whole
+from fnets.backends.llvm.schedule.reads import Reads, View, axis, runs, whole
 from fnets.core.ir import Atom, Eqn, Literal, Var
 
 REDUCTIONS = {"reduce_sum", "reduce_prod", "reduce_max", "reduce_min", "reduce_and", "reduce_or", "reduce_xor"}
@@ -114,14 +114,16 @@ def reads_in_place(e: Eqn, view: View, size: int) -> bool:
     """True if the nest of an equation should read a view of a memory of `size` elements where it is: what vectors read is next to each other, or near
     and read once, and not in small pieces."""
     domain, axes = domain_of(e), e.params["axes"] if e.prim.name in REDUCTIONS else ()
-    pieces = runs(zip(view.shape, view.strides))
+    pieces = runs(view.axes)
+    if math.prod(domain) >= 1 << 31 and not all([a.is_full for a in view.axes]):
+        return False  # nests count columns in 32 bits, where there is padding
     is_row = is_trailing(axes, len(domain)) and (len(axes) < len(domain) or math.prod(domain) <= LONG_ROW)
-    if axes and is_row and len(runs(zip(view.shape[axes[0] :], view.strides[axes[0] :]))) > 1:
+    if axes and is_row and len(runs(view.axes[axes[0] :])) > 1:
         return False
     last = max([k - len(domain) for k, n in enumerate(domain) if n > 1], default=-1)  # the axis along which vectors run
-    if not pieces or -last > len(view.shape) or view.shape[last] == 1:
+    if not pieces or -last > len(view.axes) or view.axes[last].n == 1:
         return True
-    n, step = pieces[-1]
+    n, step, *_ = pieces[-1]
     once = math.prod(view.shape) == math.prod(domain) and abs(step) <= FAR and view.spare(step, size) <= view.range[0]
     return step == 0 or (step == 1 or once) and (n >= SHORT_PIECE or len(pieces) == 1)
 
@@ -156,33 +158,31 @@ class Nest:
     def padded(self, v: Atom) -> View:
         """What of a memory an operand is, in the domain's axes."""
         x = self._view(v)
-        return x.of(
-            zip(
-                (1,) * (len(self.domain) - len(x.shape)) + x.shape, (0,) * (len(self.domain) - len(x.shape)) + x.strides
-            )
-        )
+        return x.of([axis(1, 0)] * (len(self.domain) - len(x.axes)) + [*x.axes])
 
     def padded_row(self, v: Atom) -> View | None:
         """Likewise for row values; None if it is none."""
-        x, n = self._view(v), len(self.domain)
-        if x.shape in (self.rows(), self.rows() + (1,) * (self.trailing or 0)):
-            axes = [*zip(x.shape, x.strides)][: len(self.rows())]
-        elif all([n == 1 for n in x.shape]):
+        x, n, rows = self._view(v), len(self.domain), self.rows()
+        if not all([a.is_full for a in x.axes]):
+            return None
+        if x.shape in (rows, rows + (1,) * (self.trailing or 0)):
+            axes = [*x.axes[: len(rows)]]
+        elif all([a.n == 1 for a in x.axes]):
             axes = []
         else:
             return None
-        return x.of([*axes, *[(1, 0)] * (n - len(axes))])
+        return x.of(axes + [axis(1, 0)] * (n - len(axes)))
 
     def _view(self, v: Atom) -> View:
-        x = self.reads.view(v) if type(v) is Var else whole(v.aval.shape)
+        x = self.reads.view(v)
         assert x is not None, v
         return x
 
     def _splits(self, view: View, trailing: int) -> bool:
         """True if an operand covers the trailing axes wholly, and in one piece, or not at all."""
         at = len(self.domain) - trailing
-        mine, theirs = view.shape[at:], self.domain[at:]
-        return mine == theirs and len(runs(zip(mine, view.strides[at:]))) < 2 or all([n == 1 for n in mine])
+        mine = view.axes[at:]
+        return all([a.n == 1 for a in mine]) or view.shape[at:] == self.domain[at:] and len(runs(mine)) == 1
 
     def place(self, e: Eqn) -> str | None:
         """The level that an equation would have here, None if it does not fit."""
@@ -275,12 +275,8 @@ def _may_read(nest: Nest, index: int, e: Eqn, maker: dict[Var, int], reads: Read
             rows = nest.padded_row(s)
             full = e.outvars[0].aval.shape == nest.domain or e.prim.name in REDUCTIONS
             here = nest.padded(v) if full else nest.padded_row(v)
-            if (
-                here is None
-                or rows is None
-                or here[1:] != rows[1:]
-                or full
-                and math.prod(nest.domain) > LONG_ROW * math.prod(nest.rows())
-            ):
+            if here is None or rows is None or here.steps != rows.steps:
+                return False
+            if full and math.prod(nest.domain) > LONG_ROW * math.prod(nest.rows()):
                 return False
     return True

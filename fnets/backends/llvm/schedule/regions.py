@@ -68,8 +68,8 @@ class Region:
         reads = self.reads = native.reads
         nodes = grouping.group(eqns, reads)
         made = {v: i for i, n in enumerate(nodes) for e in _inside(n) for v in e.outvars}
-        sources = self.sources = {v: reads.source(v) for e in eqns for v in e.invars if type(v) is Var}
-        self.inputs: list[Var] = [v for v in dict.fromkeys(sources.values()) if v not in made]  # type: ignore[misc]
+        sources = {v: s for e in eqns for v in e.invars if type(s := reads.source(v)) is Var}
+        self.inputs: list[Var] = [v for v in dict.fromkeys(sources.values()) if v not in made]
         crossing = {
             s
             for i, n in enumerate(nodes)
@@ -90,10 +90,10 @@ class Region:
     @property
     def jaxpr(self) -> Jaxpr:
         """The equations as a program of the inputs, with the views that they read."""
-        read: set[Var] = {*self.sources}
+        read = {v for e in self.eqns for v in e.invars}
         for v, e in reversed(self.reads.views.items()):
             if v in read:
-                read.update([x for x in e.invars if type(x) is Var])
+                read.update(e.invars)
         views = [e for v, e in self.reads.views.items() if v in read]
         made = {v for e in self.eqns for v in e.outvars}
         eqns = [q for q in views if self.reads.source(q.outvars[0]) not in made]
