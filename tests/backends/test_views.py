@@ -187,8 +187,8 @@ def slices(draw) -> tuple:
     for _ in range(draw(st.integers(2, 4))):
         order = draw(st.permutations(range(ndim - 1)))
         index = []
-        for axis in (*order, ndim - 1):  # of the slice, in the array's order
-            n, start = shape[axis], draw(st.integers(0, 3))
+        for k in (*order, ndim - 1):  # axes of the slice, in the array's order
+            n, start = shape[k], draw(st.integers(0, 3))
             step = draw(st.sampled_from([1, 1, 1, 2, 3, 4, 5]))
             n = draw(st.sampled_from([n, n, n, 1]))  # one: spread over the others
             front, behind = draw(st.sampled_from([(0, 0), (0, 0), (1, 0), (2, 3)]))

@@ -660,5 +660,8 @@ class NestStage(Stage):
             value = v.const(s.val, dtype)
         else:
             value = self.row["splat", s, view] if any(outer) else self.fixed[s, view.offset, False]
-        loads[key] = v.select(present, value, v.const(0, dtype), dtype) if present else value
+        if present:
+            is_true = value == v.const(True, BOOL)
+            value = present if is_true else v.select(present, value, v.const(0, dtype), dtype)
+        loads[key] = value
         return loads[key], dtype
