@@ -158,7 +158,8 @@ class Nest:
     def padded(self, v: Atom) -> View:
         """What of a memory an operand is, in the domain's axes."""
         x = self._view(v)
-        return x.of([axis(1, 0)] * (len(self.domain) - len(x.axes)) + [*x.axes])
+        more = len(self.domain) - len(x.axes)
+        return x.of((axis(1, 0),) * more + x.axes) if more > 0 else x
 
     def padded_row(self, v: Atom) -> View | None:
         """Likewise for row values; None if it is none."""

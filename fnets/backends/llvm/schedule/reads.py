@@ -6,7 +6,8 @@ from each other in the memory of their source. `Reads` knows which variables are
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import functools
+from collections.abc import Iterable
 from math import prod
 from typing import NamedTuple
 
@@ -63,7 +64,8 @@ class View(NamedTuple):
         return View(tuple(axes), self.offset + later)
 
 
-def whole(shape: Sequence[int]) -> View:
+@functools.lru_cache(maxsize=4096)
+def whole(shape: tuple[int, ...]) -> View:
     """All of a memory, in C order.
 
     >>> [a.stride for a in whole((2, 1, 4)).axes]

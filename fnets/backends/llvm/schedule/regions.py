@@ -27,21 +27,21 @@ class Native:
 
     def __init__(self, jaxpr: Jaxpr, vector_bytes: int, lower: Lowering):
         self.vector_bytes = vector_bytes
-        in_nests = [e for e in jaxpr.eqns if fits_a_nest(e)]
         views = {e.outvars[0]: e for e in jaxpr.eqns if is_view(e)}
-        others = [e for e in jaxpr.eqns if not fits_a_nest(e) and not is_view(e)]
-        self.stages = {e: stages for e in others if (stages := lower(e, vector_bytes)) is not None}
-        whole = {v for v in jaxpr.outvars if v in views}  # views that somebody finds in C order
-        whole.update([v for e in self.stages for v in e.invars if v in views])
+        in_nests = [e for e in jaxpr.eqns if fits_a_nest(e)]
+        others = {*jaxpr.eqns}.difference(in_nests, views.values())
+        self.stages = {e: x for e in jaxpr.eqns if e in others and (x := lower(e, vector_bytes)) is not None}
+        in_order = {v for v in jaxpr.outvars if v in views}  # views that somebody finds in C order
+        in_order.update([v for e in self.stages for v in e.invars if v in views])
         read = [(e, v) for e in in_nests for v in dict.fromkeys(e.invars) if v in views]
         while True:
-            copied = _copied(views, whole)
+            copied = _copied(views, in_order)
             self.reads = Reads([e for e in views.values() if e not in copied])
             odd = {v for e, v in read if v in self.reads.views and not self._in_place(e, v)}
             if not odd:
                 break
-            whole |= odd
-        self.stages.update({e: stages for e in copied if (stages := lower(e, vector_bytes)) is not None})
+            in_order |= odd
+        self.stages.update({e: x for e in copied if (x := lower(e, vector_bytes)) is not None})
         self.eqns = {*in_nests, *self.stages}
 
     def _in_place(self, e: Eqn, v: Var) -> bool:
@@ -50,12 +50,12 @@ class Native:
         return view is not None and reads_in_place(e, view, self.reads.source(v).aval.size)
 
 
-def _copied(views: dict[Var, Eqn], whole: set[Var]) -> list[Eqn]:
-    """The views that need memory of their own, as somebody finds them in C order; what those read is added to `whole`."""
+def _copied(views: dict[Var, Eqn], in_order: set[Var]) -> list[Eqn]:
+    """The views that need memory of their own, as somebody finds them in C order; what those read is added to `in_order`."""
     out = []
     for v, e in reversed(views.items()):
-        if v in whole:
-            whole.add(e.invars[0])  # type: ignore[arg-type]
+        if v in in_order:
+            in_order.add(e.invars[0])  # type: ignore[arg-type]
             out += [e] if e.prim.name != "reshape" else []
     return out[::-1]
 
