@@ -20,6 +20,8 @@ WORKLOADS: dict[str, Workload] = {
         elementwise.ADAM,
         science.LOGISTIC,
         science.N_BODY,
+        science.HEAT,
+        science.PLANE,
         *conv.CONVOLUTIONS,
     )
 }

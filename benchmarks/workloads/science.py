@@ -1,4 +1,4 @@
-"""Steps in float64: logistic regression by gradient descent, and gravitating bodies."""
+"""Steps in float64: logistic regression by gradient descent, and gravitating bodies; finite differences."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.workloads.functional import Library, repeating, training
+from benchmarks.workloads.functional import Library, calling, repeating, training
 from benchmarks.workloads.program import Draw, Program, Workload
 from benchmarks.workloads.pytorch import PyTorch
 
@@ -105,4 +105,78 @@ def bodies_pytorch(library: PyTorch, data: Any) -> Program:
 
 N_BODY = Workload(
     "N-body step, float64, 256 bodies", bodies_data, bodies, bodies_pytorch, {}, tolerance=1e-9, double=True
+)
+
+# ------------------------------------------------------------------ heat along a line: explicit steps with fixed ends
+
+POINTS, HEAT_STEPS = 1_000_000, 100
+
+
+def heat_data() -> Any:
+    return Draw().normal(POINTS)
+
+
+def heat(library: Library, data: Any) -> Program:
+    def steps(u: Any) -> Any:
+        def step(_: Any, u: Any) -> Any:
+            inside = u[1:-1] + 0.25 * (u[2:] - 2 * u[1:-1] + u[:-2])
+            return library.np.concatenate([u[:1], inside, u[-1:]])
+
+        return library.lax.fori_loop(0, HEAT_STEPS, step, u)
+
+    return calling(library, steps, library.array(data))
+
+
+def heat_pytorch(library: PyTorch, data: Any) -> Program:
+    torch = library.torch
+    u = torch.tensor(data)
+
+    def call() -> Any:
+        v = u
+        for _ in range(HEAT_STEPS):
+            v = torch.cat([v[:1], v[1:-1] + 0.25 * (v[2:] - 2 * v[1:-1] + v[:-2]), v[-1:]])
+        return v
+
+    return Program(call)
+
+
+HEAT = Workload("heat equation, 100 steps of 1M points", heat_data, heat, heat_pytorch, {"jax": 1})
+
+# ------------------------------------------------------------------ a plane: the gradient of a residual of finite differences
+
+SIDE = 1000
+
+
+def plane_data() -> Any:
+    return Draw(dtype=np.float64).normal(SIDE, SIDE)
+
+
+def _residual(u: Any) -> Any:
+    laplacian = u[2:, 1:-1] + u[:-2, 1:-1] + u[1:-1, 2:] + u[1:-1, :-2] - 4 * u[1:-1, 1:-1]
+    return (laplacian * laplacian).sum()
+
+
+def plane(library: Library, data: Any) -> Program:
+    return calling(library, library.value_and_grad(_residual), library.array(data))
+
+
+def plane_pytorch(library: PyTorch, data: Any) -> Program:
+    torch = library.torch
+    u = torch.tensor(data).requires_grad_()
+
+    def call() -> Any:
+        value = _residual(u)
+        return value, torch.autograd.grad(value, u)[0]
+
+    return Program(call)
+
+
+PLANE = Workload(
+    "Laplacian of 1000 x 1000, float64, value + gradient of its square",
+    plane_data,
+    plane,
+    plane_pytorch,
+    {},
+    tolerance=1e-9,
+    double=True,
 )

@@ -93,10 +93,11 @@ def body_of(jaxpr: Jaxpr, constant: int, vector_bytes: int, lower: Lowering, rep
     varying = jaxpr.invars[constant:]
     if jaxpr.constvars or any([v.aval.weak_type for v in (*varying, *jaxpr.outvars)]):
         return None
-    native = Native(jaxpr.eqns, vector_bytes, lower)
+    native = Native(jaxpr, vector_bytes, lower)
     eqns = [e for e in jaxpr.eqns if e in native.eqns]
-    reshapes = [e for e in jaxpr.eqns if e.prim.name == "reshape"]
-    if len(eqns) + len(reshapes) < len(jaxpr.eqns) or not all([is_supported(v.aval.dtype) for v in jaxpr.outvars]):
+    if len(eqns) + len(native.reads.views) < len(jaxpr.eqns) or not all(
+        [is_supported(v.aval.dtype) for v in jaxpr.outvars]
+    ):
         return None
     results = [native.reads.source(v) for v in jaxpr.outvars]
     return Body(jaxpr, Region(eqns, native, lambda v: v in results), native, results, constant if repeats else 0)

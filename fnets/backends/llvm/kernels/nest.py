@@ -1,4 +1,4 @@
-"""One loop nest as a stage: loops over rows, inner loops over vectors, phases between reductions of a row. May import core, operations, grouping, stage, text.
+"""One loop nest as a stage: loops over rows, inner loops over vectors, phases between reductions of a row. May import core, operations, grouping, reads, stage, text.
 
 The inner loop runs over the trailing axes (all that can be taken as one), in vectors with a masked rest. A row whose reductions feed
 equations over the row again (softmax) takes several phases: an inner loop, what is made of the row's sums, the next inner loop.
@@ -13,9 +13,10 @@ from collections.abc import Callable
 import numpy as np
 
 from fnets.backends.llvm.code.operations import HEAVY, apply, convert, maximum, minimum, operand_dtypes
-from fnets.backends.llvm.code.text import BOOL, DOUBLE, INT64, Function, Lanes
+from fnets.backends.llvm.code.text import BOOL, DOUBLE, INT32, INT64, Function, Lanes
 from fnets.backends.llvm.kernels.stage import Stage
-from fnets.backends.llvm.schedule.grouping import Nest, Reads
+from fnets.backends.llvm.schedule.grouping import Nest
+from fnets.backends.llvm.schedule.reads import Axis, View, axis, whole
 from fnets.core.ir import Atom, Eqn, Literal, Var
 
 _UNROLL = 4  # vectors that a reduction keeps
@@ -77,12 +78,24 @@ def _up_to(f: Function, width: int, at: str, high: str | int) -> Lanes:
     return Lanes(f, width, lanes.compare("slt", numbers, left, INT64))
 
 
+def spaced(v: Lanes, pointer: str, step: int, spare: int, dtype: np.dtype) -> str:
+    """The elements at a pointer and `step` apart, picked out of all between them; the load begins so many `spare` elements earlier."""
+    if step == 1 or v.count == 1:
+        return v.load(pointer, dtype)
+    f, n, size = v.function, v.count, abs(step)
+    order = range(n) if step > 0 else range(n - 1, -1, -1)
+    mask = v.mask and v.shuffle(v.mask, "poison", [order[k // size] for k in range(n * size)], BOOL)
+    everything = Lanes(f, n * size, mask)
+    x = everything.load(str(f.address(pointer, min(0, (n - 1) * step) - spare, dtype.itemsize)), dtype)
+    return everything.shuffle(x, "poison", [spare + size * k for k in order], dtype)
+
+
 class NestStage(Stage):
     """One nest. `needed` are the variables that something outside of it reads."""
 
-    def __init__(self, nest: Nest, reads: Reads, needed: set[Var], vector_bytes: int):
+    def __init__(self, nest: Nest, needed: set[Var], vector_bytes: int):
         self.nest = nest
-        self.reads = reads
+        self.reads = reads = nest.reads
         self.eqns = nest.eqns
         self.own = {e.outvars[0]: e for e in nest.eqns}
         self.users: dict[Var, list[Eqn]] = {}  # in the nest
@@ -93,6 +106,7 @@ class NestStage(Stage):
         self.stored = [v for v in self.own if v in needed]
         sources = [reads.source(v) for e in nest.eqns for v in e.invars]
         self.loaded = list(dict.fromkeys([s for s in sources if type(s) is Var and s not in self.own]))
+        self.known: dict[View, list[Axis]] = {}  # views along the axes of the loops
         self._axes()
         along = [
             e for e in nest.eqns if nest.level[e.outvars[0]] != "row"
@@ -117,8 +131,8 @@ class NestStage(Stage):
         """The nest's axes with neighbours taken together where every operand allows it: `outer` sizes and the inner `columns`."""
         nest = self.nest
         n, k = len(nest.domain), nest.trailing
-        accesses = [*nest.shapes, *[nest.padded_row(v.aval.shape) for v in self._row_atoms()]]
-        accesses += [nest.domain for v in self.own if nest.level[v] == "full"]
+        views = [*nest.views, *[nest.padded_row(v) for v in self._row_atoms()]]
+        views += [whole(nest.domain) for v in self.own if nest.level[v] == "full"]
         groups: list[list[int]] = []
         for i, size in enumerate(nest.domain):
             if size == 1 and not (k is not None and i >= n - k):
@@ -126,7 +140,8 @@ class NestStage(Stage):
             inner = k is not None and i >= n - k
             if groups and inner == (k is not None and groups[-1][0] >= n - k):
                 last = groups[-1][-1]
-                same = all([(s[last] == nest.domain[last]) == (s[i] == size) for s in accesses if s is not None])
+                pairs = [(x.axes[last], x.axes[i]) for x in views if x is not None]
+                same = all([a.stride == b.stride * size and b.is_full for a, b in pairs])
                 if inner or same:
                     groups[-1].append(i)
                     continue
@@ -149,17 +164,25 @@ class NestStage(Stage):
             if type(v) is Var
         ]
 
-    def strides(self, shape: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
-        """Of a padded shape: elements to the next index of each outer axis, and of the inner one (0 or 1)."""
-        domain = self.nest.domain
-        step, steps = 1, [0] * len(domain)
-        for i in range(len(domain) - 1, -1, -1):
-            if shape[i] == domain[i]:
-                steps[i] = step if domain[i] > 1 else 0
-                step *= shape[i]
-        outer = tuple([steps[g[-1]] for g in self.outer])
-        inner = next((steps[i] for i in reversed(self.inner) if domain[i] > 1), 0)
-        return outer, inner
+    def along(self, view: View) -> list[Axis]:
+        """A padded view along the outer axes and the inner one."""
+        if view not in self.known:
+            self.known[view] = [self._joined(view, g) for g in (*self.outer, self.inner)]
+        return self.known[view]
+
+    def _joined(self, view: View, group: list[int]) -> Axis:
+        long = [i for i in group if self.domain[i] > 1]
+        if not long:
+            return axis(1, 0)
+        first, last = view.axes[long[0]], view.axes[long[-1]]
+        n, rest = self.domain[long[0]], math.prod([self.domain[i] for i in long[1:]])
+        low, high = (0, n) if first.is_full else (first.low, first.high)
+        return Axis(n * rest, last.stride, low * rest, high * rest)
+
+    def strides(self, view: View) -> tuple[tuple[int, ...], int]:
+        """Of a padded view: elements to the next index of each outer axis, and of the inner one."""
+        *outer, inner = [a.stride for a in self.along(view)]
+        return tuple(outer), inner
 
     # ------------------------------------------------------------------ parts
 
@@ -168,23 +191,21 @@ class NestStage(Stage):
         levels = self.nest.level
         self.extent = self.trips[0] if self.outer else self.columns
         self.blocking = self.extent if not self.outer and "to_row" in levels.values() else 1
-        sums = [v for v in self.stored if levels[v] in _TOTALS and not self._has_parts(self._result_shape(v))]
+        sums = [v for v in self.stored if levels[v] in _TOTALS and not self._has_parts(self._result(v), v)]
         self.accumulated = frozenset(sums if self.blocking < self.extent else ())
-        self.accesses: dict[
-            Var, set[tuple[int, ...]]
-        ] = {}  # of each buffer, the padded shapes in which it is read or written
+        self.accesses: dict[Atom, set[View]] = {}  # of each buffer, what is read or written
         for e in self.eqns:
-            for v, shape in self._accesses(e):
-                self.accesses.setdefault(self.reads.source(v), set()).add(shape)  # type: ignore[arg-type]
+            for v, view in self._accesses(e):
+                self.accesses.setdefault(self.reads.source(v), set()).add(view)
         for v in self.stored:
-            self.accesses.setdefault(v, set()).add(self._result_shape(v))
-        self.aligned = frozenset([v for v in self.buffers if all(map(self._has_parts, self.accesses[v]))])
+            self.accesses.setdefault(v, set()).add(self._result(v))
+        self.aligned = frozenset([v for v in self.buffers if all([self._has_parts(x, v) for x in self.accesses[v]])])
 
-    def _has_parts(self, shape: tuple[int, ...]) -> bool:
-        """True if each part has elements of its own of an operand or result of this padded shape, in the parts' order."""
-        outer, inner = self.strides(shape)
-        stride = outer[0] if outer else inner
-        return stride * self.extent == math.prod(shape)
+    def _has_parts(self, view: View, v: Var) -> bool:
+        """True if each part has elements of its own of what is read or written of a variable, in the parts' order."""
+        first, *others = self.along(view)
+        low, high = view.of(others).range
+        return first.stride * first.n == v.aval.size and low >= 0 and high < first.stride
 
     def combine(self, result: Var) -> str:
         return self.own[result].prim.name
@@ -229,7 +250,7 @@ class NestStage(Stage):
         """Operands whose memory may be the result's: each of their elements is read before that place is written."""
         if self.nest.level[result] != "full" or self.last_phase > 0:
             return []
-        aval, own = result.aval, {self.domain}
+        aval, own = result.aval, {whole(self.domain)}
         return [
             s
             for s in self.loaded
@@ -253,13 +274,13 @@ class NestStage(Stage):
 
     def _clear(self, v: Var) -> None:
         """Fill this part of the result of a reduction with its identity."""
-        size, dtype, shape = v.aval.size, v.aval.dtype, self._result_shape(v)
+        size, dtype = v.aval.size, v.aval.dtype
         identity = _identity(self.own[v].prim.name, dtype)
 
         def fill(at: Lanes, offset: str | int) -> None:
             at.store(at.const(identity, dtype), self.f.address(self.pointer[v], offset, dtype.itemsize), dtype)
 
-        if self._has_parts(shape) and self.blocking < self.extent:
+        if self._has_parts(self._result(v), v) and self.blocking < self.extent:
             low, high = (self.f.mul(edge, size // self.extent) for edge in ("%low", "%high"))
             vectors(self.f, self.width, fill, low, high)
             return
@@ -277,22 +298,23 @@ class NestStage(Stage):
     def _fix(self) -> None:
         """Load what is the same everywhere."""
         for e in self.nest.eqns:
-            for v, shape in self._accesses(e):
-                outer, inner = self.strides(shape)
+            for v, view in self._accesses(e):
+                outer, inner = self.strides(view)
                 s = self.reads.source(v)
-                if s in self.own or any(outer) or inner:
+                if s in self.own or any(outer) or inner or type(s) is Literal:
                     continue
-                key = (s, self.nest.level[e.outvars[0]] == "row")
+                key = (s, view.offset, self.nest.level[e.outvars[0]] == "row")
                 if key not in self.fixed:
                     dtype = register_dtype(s)
-                    x = Lanes(self.f, 1).load(self.pointer[s], dtype)
-                    self.fixed[key] = x if key[1] else Lanes(self.f, self.width).splat(x, dtype)
+                    place = self.f.address(self.pointer[s], view.offset, dtype.itemsize)
+                    x = Lanes(self.f, 1).load(place, dtype)
+                    self.fixed[key] = x if key[2] else Lanes(self.f, self.width).splat(x, dtype)
 
-    def _accesses(self, e: Eqn) -> list[tuple[Var, tuple[int, ...]]]:
-        """The variables that an equation reads, with the padded shapes in which it does."""
+    def _accesses(self, e: Eqn) -> list[tuple[Var, View]]:
+        """The variables that an equation reads, and how."""
         if self.nest.level[e.outvars[0]] == "row":
-            return [(v, self.nest.padded_row(v.aval.shape)) for v in e.invars if type(v) is Var]  # type: ignore[misc]
-        return [(v, self.nest.padded(v.aval.shape)) for v in e.invars if type(v) is Var]
+            return [(v, self.nest.padded_row(v)) for v in e.invars if type(v) is Var]  # type: ignore[misc]
+        return [(v, self.nest.padded(v)) for v in e.invars if type(v) is Var]
 
     def _rows(self, depth: int, indices: list[str | int]) -> None:
         if depth < len(self.outer):
@@ -307,15 +329,57 @@ class NestStage(Stage):
             self._inner_loop(phase)
             self._row_equations(phase)
 
-    def _base(self, pointer: str, outer: tuple[int, ...], itemsize: int) -> str:
+    def _base(self, pointer: str, view: View, itemsize: int) -> str:
         """Where the row that is being written begins."""
+        outer, _ = self.strides(view)
         key = (pointer, outer, itemsize)
         if key not in self.row:
             offset: str | int = 0
             for index, stride in zip(self.indices, outer):
                 offset = self.f.add(offset, self.f.mul(index, stride))
             self.row[key] = self.f.address(pointer, offset, itemsize)
+        if view.offset and (*key, view.offset) not in self.row:
+            self.row[*key, view.offset] = self.f.address(self.row[key], view.offset, itemsize)
+        return self.row[(*key, view.offset) if view.offset else key]
+
+    def _inside(self, view: View) -> str:
+        """Whether the row that is being written has elements of a view, and not padding alone; nothing if every row has."""
+        all_of = ""
+        for index, a in zip(self.indices, self.along(view)):
+            if a.is_full:
+                continue
+            key = ("inside", index, a.low, a.high)
+            if key not in self.row:
+                self.row[key] = self.f.op(f"icmp ult i64 {self.f.add(index, -a.low)}, {a.high - a.low}")
+            all_of = self.f.op(f"and i1 {all_of}, {self.row[key]}") if all_of else self.row[key]
+        return all_of
+
+    def _count(self, view: View) -> str:
+        """How many columns of this row a view has elements in, in every lane; nothing if it is not padded."""
+        *outer, inner = [(a.n, a.low, a.high) for a in self.along(view)]
+        key = ("count", *outer, inner)
+        if key not in self.row:
+            v, count, inside = Lanes(self.f, self.width), inner[2] - inner[1], self._inside(view)
+            if inside:
+                self.row[key] = v.splat(self.f.op(f"select i1 {inside}, i32 {count}, i32 0"), INT32)
+            else:
+                self.row[key] = "" if self.along(view)[-1].is_full else v.const(count, INT32)
         return self.row[key]
+
+    def _present(self, v: Lanes, view: View, at: str | int, loads: dict) -> str:
+        """The lanes at column `at` in which a view has elements; nothing if it is not padded."""
+        count, first = self._count(view), self.along(view)[-1].low
+        key = ("present", count, first)
+        if count and key not in loads:
+            if isinstance(at, int):
+                column, first = "zeroinitializer", first - at
+            elif ("column",) not in loads:
+                column = loads["column",] = v.splat(self.f.op(f"trunc i64 {at} to i32"), INT32)
+            else:
+                column = loads["column",]
+            lanes = f"<{', '.join(f'i32 {i - first}' for i in range(v.count))}>"
+            loads[key] = v.compare("ult", v.binary("add", column, lanes, INT32), count, INT32)
+        return loads[key] if count else ""
 
     def _row_equations(self, phase: int) -> None:
         v = Lanes(self.f, 1)
@@ -328,9 +392,8 @@ class NestStage(Stage):
                 assert dtypes is not None
                 self.row_values[out] = apply(v, e, *self._row_operands(v, e, dtypes), dtypes)
             if out in self.stored:
-                outer, _ = self.strides(self.nest.padded_row(out.aval.shape))  # type: ignore[arg-type]
                 dtype = out.aval.dtype
-                v.store(self.row_values[out], self._base(self.pointer[out], outer, dtype.itemsize), dtype)
+                v.store(self.row_values[out], self._base(self.pointer[out], self._result(out), dtype.itemsize), dtype)
 
     def _row_operands(self, v: Lanes, e: Eqn, dtypes: list[np.dtype]) -> tuple[list[str], list[np.dtype]]:
         values, from_ = [], []
@@ -343,14 +406,16 @@ class NestStage(Stage):
             from_.append(register_dtype(s))
             if s in self.row_values:
                 values.append(self.row_values[s])
-            elif (s, True) in self.fixed:
-                values.append(self.fixed[s, True])
-            else:
-                outer, _ = self.strides(self.nest.padded_row(x.aval.shape))  # type: ignore[arg-type]
-                key = ("row value", s, outer)
-                if key not in self.row:
-                    self.row[key] = v.load(self._base(self.pointer[s], outer, from_[-1].itemsize), from_[-1])
-                values.append(self.row[key])
+                continue
+            view = self.nest.padded_row(x)
+            assert view is not None
+            if not any(self.strides(view)[0]):
+                values.append(self.fixed[s, view.offset, True])
+                continue
+            key = ("row value", s, view)
+            if key not in self.row:
+                self.row[key] = v.load(self._base(self.pointer[s], view, from_[-1].itemsize), from_[-1])
+            values.append(self.row[key])
         return values, from_
 
     # ------------------------------------------------------------------ inner loops
@@ -384,9 +449,9 @@ class NestStage(Stage):
     def _prepare(self, e: Eqn) -> None:
         """Spread over the lanes what stays the same along the row, before its loop begins."""
         v = Lanes(self.f, self.width)
-        for x, shape in self._accesses(e):
+        for x, view in self._accesses(e):
             s = self.reads.source(x)
-            outer, inner = self.strides(shape)
+            outer, inner = self.strides(view)
             if s in self.row_values:
                 if ("splat", s) not in self.row:
                     self.row["splat", s] = v.splat(self.row_values[s], s.aval.dtype)
@@ -394,30 +459,33 @@ class NestStage(Stage):
                 if self.nest.level[s] == "full" and self.phase[s] < self.phase[e.outvars[0]] and self._is_cheap(s):
                     self._prepare(self.own[s])
             elif not inner and any(outer):
-                key = ("splat", s, outer)
+                key = ("splat", s, view)
                 if key not in self.row:
                     dtype = register_dtype(s)
-                    one = Lanes(self.f, 1).load(self._base(self.pointer[s], outer, dtype.itemsize), dtype)
-                    self.row[key] = v.splat(one, dtype)
-            elif inner:
-                self._base(self.pointer[s], outer, register_dtype(s).itemsize)
+                    place = self._base(self.pointer[s], view, dtype.itemsize)
+                    if inside := self._inside(view):
+                        other = self.f.address(self.pointer[s], view.range[0], dtype.itemsize)
+                        place = self.f.op(f"select i1 {inside}, ptr {place}, ptr {other}")
+                    self.row[key] = v.splat(Lanes(self.f, 1).load(place, dtype), dtype)
+                self._count(view)
+            elif s not in self.own:
+                self._count(view)
+                if inner:
+                    self._base(self.pointer[s], view, register_dtype(s).itemsize)
         out = e.outvars[0]
         if out in self.stored and self.nest.level[out] in ("full", "to_column"):
-            self._base(self.pointer[out], self._result_strides(out)[0], out.aval.dtype.itemsize)
+            self._base(self.pointer[out], self._result(out), out.aval.dtype.itemsize)
 
-    def _result_shape(self, v: Var) -> tuple[int, ...]:
-        """A result's shape in the domain's axes."""
+    def _result(self, v: Var) -> View:
+        """A result in the domain's axes."""
         level = self.nest.level[v]
         if level == "full":
-            return self.domain
+            return whole(self.domain)
         if level in _TOTALS:
-            return self.nest.without(self.own[v].params["axes"])
-        shape = self.nest.padded_row(v.aval.shape)
-        assert shape is not None
-        return shape
-
-    def _result_strides(self, v: Var) -> tuple[tuple[int, ...], int]:
-        return self.strides(self._result_shape(v))
+            return whole(self.nest.without(self.own[v].params["axes"]))
+        view = self.nest.padded_row(v)
+        assert view is not None
+        return view
 
     def _loops(self, sums: list[Eqn], body: Callable) -> list[str]:
         """The inner loop over all columns, or this part's if they are cut; returns the results of its reductions."""
@@ -523,11 +591,7 @@ class NestStage(Stage):
                     if out in self.scratch_of
                     else []
                 ):
-                    base = (
-                        pointer
-                        if out not in self.stored
-                        else self._base(pointer, self._result_strides(out)[0], dtype.itemsize)
-                    )
+                    base = pointer if out not in self.stored else self._base(pointer, self._result(out), dtype.itemsize)
                     stores.append((made[out], self.f.address(base, at, dtype.itemsize), dtype))
                 continue
             x, from_ = self._operand(v, e.invars[0], e, at, made, loads)
@@ -539,9 +603,9 @@ class NestStage(Stage):
                     x = v.select(v.mask, x, v.const(_identity(e.prim.name, dtype), dtype), dtype)
                 results.append(combine(v, total, x, dtype))
             else:
-                outer, inner = self._result_strides(out)
-                base = self._base(self.pointer[out], outer, dtype.itemsize)
-                place = self.f.address(base, at if inner else 0, dtype.itemsize)
+                view = self._result(out)
+                base = self._base(self.pointer[out], view, dtype.itemsize)
+                place = self.f.address(base, at if self.strides(view)[1] else 0, dtype.itemsize)
                 stores.append((combine(v, v.load(place, dtype), x, dtype), place, dtype))
         for x, place, dtype in stores:
             v.store(x, place, dtype)
@@ -564,9 +628,7 @@ class NestStage(Stage):
     def _operand(self, v: Lanes, x: Atom, e: Eqn, at: str | int, made: dict, loads: dict) -> tuple[str, np.dtype]:
         """The value of an operand in the lanes at column `at`."""
         s = self.reads.source(x)
-        if type(s) is Literal:
-            return v.const(s.val, s.aval.dtype), s.aval.dtype
-        dtype = register_dtype(s)
+        dtype = s.aval.dtype if type(s) is Literal else register_dtype(s)
         if s in made:
             return made[s], dtype
         if s in self.own:
@@ -575,16 +637,31 @@ class NestStage(Stage):
             if s in self.scratch_of:
                 made[s] = v.load(self.f.address(self.scratch_of[s], at, dtype.itemsize), dtype)
             elif s in self.stored:
-                base = self._base(self.pointer[s], self._result_strides(s)[0], dtype.itemsize)
+                base = self._base(self.pointer[s], self._result(s), dtype.itemsize)
                 made[s] = v.load(self.f.address(base, at, dtype.itemsize), dtype)
             else:
                 made[s] = self._full(v, self.own[s], at, made, loads)
             return made[s], dtype
-        outer, inner = self.strides(self.nest.padded(x.aval.shape))
-        if not inner:
-            return (self.row["splat", s, outer] if any(outer) else self.fixed[s, False]), dtype
-        key = (s, outer)
-        if key not in loads:
-            base = self._base(self.pointer[s], outer, dtype.itemsize)
-            loads[key] = v.load(self.f.address(base, at, dtype.itemsize), dtype)
+        view = self.nest.padded(x)
+        outer, inner = self.strides(view)
+        key = (s, view)
+        if key in loads:
+            return loads[key], dtype
+        present = self._present(v, view, at, loads)
+        if inner:
+            base = self._base(self.pointer[s], view, dtype.itemsize)
+            place = self.f.address(base, self.f.mul(at, inner), dtype.itemsize)
+            mask = v.binary("and", v.mask, present, BOOL) if v.mask and present else v.mask or present
+            loads[key] = spaced(
+                Lanes(self.f, v.count, mask or None), place, inner, view.spare(inner, s.aval.size), dtype
+            )
+            return loads[key], dtype
+        if type(s) is Literal:
+            value = v.const(s.val, dtype)
+        else:
+            value = self.row["splat", s, view] if any(outer) else self.fixed[s, view.offset, False]
+        if present:
+            is_true = value == v.const(True, BOOL)
+            value = present if is_true else v.select(present, value, v.const(0, dtype), dtype)
+        loads[key] = value
         return loads[key], dtype

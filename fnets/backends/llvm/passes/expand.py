@@ -73,41 +73,45 @@ def _row_functions(e: Eqn) -> list[Eqn] | None:
     return w.ending_in(_ROWS[e.prim.name](w, x, axes, kept))
 
 
-def _ranges(spec: tuple, shape: tuple[int, ...]) -> list[tuple[int, int, int]] | None:
-    """(start, stop, step) of each axis that a basic index reads; None if a step is negative."""
+def _ranges(spec: tuple, shape: tuple[int, ...]) -> tuple[list[tuple[int, int, int]], tuple[int, ...]]:
+    """(first, number, step) of each axis that a basic index reads, upwards; and the axes that it reads downwards."""
     entries = [(k, k + 1, 1) if type(k) is int else k for k in spec if k is not None]
     entries = [(0, shape[a], 1) if type(k) is slice else k for a, k in enumerate(entries)]
     entries += [(0, n, 1) for n in shape[len(entries) :]]
-    return None if any([stop is None or step < 0 for _, stop, step in entries]) else entries
+    out = []
+    for start, stop, step in entries:
+        n = len(range(start, -1 if stop is None else stop, step))
+        out.append((start if step > 0 else start + (n - 1) * step, n, abs(step)))
+    return out, tuple([k for k, (*_, step) in enumerate(entries) if step < 0])
 
 
 def _getitem(e: Eqn) -> list[Eqn] | None:
     (x,) = e.invars
-    ranges = _ranges(e.params["spec"], x.aval.shape)
-    if ranges is None or type(x) is not Var:
+    if type(x) is not Var or 0 in e.outvars[0].aval.shape:
         return None
+    ranges, down = _ranges(e.params["spec"], x.aval.shape)
     w = _Writer(e)
     if any([r != (0, n, 1) for r, n in zip(ranges, x.aval.shape)]):
-        starts, stops, steps = zip(*ranges)
-        steps = steps if any([s != 1 for s in steps]) else None
-        x = w("slice", x, start_indices=starts, limit_indices=stops, strides=steps)
+        starts, _, steps = zip(*ranges)
+        stops = tuple([start + (n - 1) * step + 1 for start, n, step in ranges])
+        x = w("slice", x, start_indices=starts, limit_indices=stops, strides=steps if max(steps) > 1 else None)
+    if down:
+        x = w("rev", x, dimensions=down)
     return w.ending_in(w("reshape", x, new_sizes=e.outvars[0].aval.shape))
 
 
 def _place(e: Eqn) -> list[Eqn] | None:
     (y,) = e.invars
     shape = e.params["shape"]
-    ranges = _ranges(e.params["spec"], shape)
-    if ranges is None or type(y) is not Var or 0 in (*shape, *y.aval.shape):
+    if type(y) is not Var or 0 in (*shape, *y.aval.shape):
         return None
+    ranges, down = _ranges(e.params["spec"], shape)
     w = _Writer(e)
-    counts = [len(range(*r)) for r in ranges]
-    y = w("reshape", y, new_sizes=tuple(counts))
+    y = w("reshape", y, new_sizes=tuple([n for _, n, _ in ranges]))
+    if down:
+        y = w("rev", y, dimensions=down)
     if any([r != (0, n, 1) for r, n in zip(ranges, shape)]):
-        config = [
-            (start, n - start - (count - 1) * step - 1, step - 1)
-            for (start, _, step), count, n in zip(ranges, counts, shape)
-        ]
+        config = [(at, size - at - (n - 1) * step - 1, step - 1) for (at, n, step), size in zip(ranges, shape)]
         zero = Literal(y.aval.dtype.type(0), ShapedArray((), y.aval.dtype))
         y = w("pad", y, zero, padding_config=tuple(config))
     return w.ending_in(y)

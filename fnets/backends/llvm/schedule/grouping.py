@@ -1,7 +1,7 @@
-"""Grouping: which equations one loop nest can run together. May import core, operations, text.
+"""Grouping: which equations one loop nest can run together. May import core, operations, reads, text.
 
 A nest is a set of equations over one domain: the elementwise ones of that shape, reductions of it over trailing axes with the equations on
-their results (softmax, layer norm), and reductions over other axes or all of them. Reshapes vanish: who reads one natively reads its source in another shape.
+their results (softmax, layer norm), and reductions over other axes or all of them. Operands may be views of what is in memory.
 """
 
 from __future__ import annotations
@@ -12,10 +12,13 @@ from collections.abc import Collection, Iterable
 
 from fnets.backends.llvm.code.operations import converts, operand_dtypes
 from fnets.backends.llvm.code.text import is_supported
+from fnets.backends.llvm.schedule.reads import Reads, View, axis, runs, whole
 from fnets.core.ir import Atom, Eqn, Literal, Var
 
 REDUCTIONS = {"reduce_sum", "reduce_prod", "reduce_max", "reduce_min", "reduce_and", "reduce_or", "reduce_xor"}
 LONG_ROW = 1 << 14  # a longer row is not kept on the stack for a second pass
+FAR = 4  # elements from one to the next that vectors still read together
+SHORT_PIECE = 16  # a view whose elements are next to each other in fewer is copied before nests read it
 RECENT = 12  # how many nests (or regions) back an equation may join
 
 
@@ -71,18 +74,6 @@ def topological(parents: list[set[int]], position: list[int]) -> list[int]:
     return out
 
 
-class Reads:
-    """What equations read: through reshapes, the source and the shape it is read in."""
-
-    def __init__(self, eqns: Iterable[Eqn]):
-        self._reshapes = {e.outvars[0]: e.invars[0] for e in eqns if e.prim.name == "reshape"}
-
-    def source(self, v: Atom) -> Atom:
-        while type(v) is Var and v in self._reshapes:
-            v = self._reshapes[v]
-        return v
-
-
 def is_trailing(axes: tuple[int, ...], ndim: int) -> bool:
     """True for the last axes of an array.
 
@@ -114,6 +105,29 @@ def fits_a_nest(e: Eqn) -> bool:
     return e.prim.kind == "elementwise" and e.prim.name != "broadcast_to" and operand_dtypes(e) is not None
 
 
+def domain_of(e: Eqn) -> tuple[int, ...]:
+    """The shape over which a nest runs the equation."""
+    return (e.invars[0] if e.prim.name in REDUCTIONS else e.outvars[0]).aval.shape
+
+
+def reads_in_place(e: Eqn, view: View, size: int) -> bool:
+    """True if the nest of an equation should read a view of a memory of `size` elements where it is: what vectors read is next to each other, or near
+    and read once, and not in small pieces."""
+    domain, axes = domain_of(e), e.params["axes"] if e.prim.name in REDUCTIONS else ()
+    pieces = runs(view.axes)
+    if math.prod(domain) >= 1 << 31 and not all([a.is_full for a in view.axes]):
+        return False  # nests count columns in 32 bits, where there is padding
+    is_row = is_trailing(axes, len(domain)) and (len(axes) < len(domain) or math.prod(domain) <= LONG_ROW)
+    if axes and is_row and len(runs(view.axes[axes[0] :])) > 1:
+        return False
+    last = max([k - len(domain) for k, n in enumerate(domain) if n > 1], default=-1)  # the axis along which vectors run
+    if not pieces or -last > len(view.axes) or view.axes[last].n == 1:
+        return True
+    n, step, *_ = pieces[-1]
+    once = math.prod(view.shape) == math.prod(domain) and abs(step) <= FAR and view.spare(step, size) <= view.range[0]
+    return step == 0 or (step == 1 or once) and (n >= SHORT_PIECE or len(pieces) == 1)
+
+
 # ------------------------------------------------------------------ nests
 
 
@@ -125,12 +139,13 @@ class Nest:
       which no vectors run) or "to_all" (over all axes, where no row is that long).
     """
 
-    def __init__(self, domain: tuple[int, ...]):
+    def __init__(self, domain: tuple[int, ...], reads: Reads):
         self.domain = domain
+        self.reads = reads
         self.trailing: int | None = None
         self.eqns: list[Eqn] = []
         self.level: dict[Var, str] = {}
-        self.shapes: list[tuple[int, ...]] = []  # in which its full equations read, padded to the domain
+        self.views: list[View] = []  # that its full equations read, padded to the domain
 
     def rows(self) -> tuple[int, ...]:
         """The axes that stay when the trailing ones are reduced."""
@@ -140,21 +155,35 @@ class Nest:
         """The domain with 1 in some axes."""
         return tuple([1 if i in axes else n for i, n in enumerate(self.domain)])
 
-    def padded(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        return (1,) * (len(self.domain) - len(shape)) + shape
+    def padded(self, v: Atom) -> View:
+        """What of a memory an operand is, in the domain's axes."""
+        x = self._view(v)
+        more = len(self.domain) - len(x.axes)
+        return x.of((axis(1, 0),) * more + x.axes) if more > 0 else x
 
-    def padded_row(self, shape: tuple[int, ...]) -> tuple[int, ...] | None:
-        """A shape of row values in the domain's axes, or None if it is none."""
-        rows, ones = self.rows(), (1,) * (self.trailing or 0)
-        if shape in (rows, rows + ones):
-            return rows + ones
-        return (1,) * len(self.domain) if all([n == 1 for n in shape]) else None
+    def padded_row(self, v: Atom) -> View | None:
+        """Likewise for row values; None if it is none."""
+        x, n, rows = self._view(v), len(self.domain), self.rows()
+        if not all([a.is_full for a in x.axes]):
+            return None
+        if x.shape in (rows, rows + (1,) * (self.trailing or 0)):
+            axes = [*x.axes[: len(rows)]]
+        elif all([a.n == 1 for a in x.axes]):
+            axes = []
+        else:
+            return None
+        return x.of(axes + [axis(1, 0)] * (n - len(axes)))
 
-    def _splits(self, shape: tuple[int, ...], trailing: int) -> bool:
-        """True if an operand of this shape covers the trailing axes wholly or not at all."""
+    def _view(self, v: Atom) -> View:
+        x = self.reads.view(v)
+        assert x is not None, v
+        return x
+
+    def _splits(self, view: View, trailing: int) -> bool:
+        """True if an operand covers the trailing axes wholly, and in one piece, or not at all."""
         at = len(self.domain) - trailing
-        mine, theirs = shape[at:], self.domain[at:]
-        return mine == theirs or all([n == 1 for n in mine])
+        mine = view.axes[at:]
+        return all([a.n == 1 for a in mine]) or view.shape[at:] == self.domain[at:] and len(runs(mine)) == 1
 
     def place(self, e: Eqn) -> str | None:
         """The level that an equation would have here, None if it does not fit."""
@@ -167,7 +196,7 @@ class Nest:
             if k == n and (self.trailing not in (None, n) or math.prod(x) > LONG_ROW):
                 return "to_all"
             if is_trailing(axes, n):
-                fits = self.trailing in (None, k) and all([self._splits(s, k) for s in self.shapes])
+                fits = self.trailing in (None, k) and all([self._splits(x, k) for x in self.views])
                 return "to_row" if fits else None
             return "to_column" if self.trailing is None or axes[-1] < n - self.trailing else None
         out = e.outvars[0].aval.shape
@@ -176,11 +205,11 @@ class Nest:
             and out != self.domain
             and out in (self.rows(), self.rows() + (1,) * self.trailing)
         ):
-            return "row" if all([self.padded_row(v.aval.shape) is not None for v in e.invars]) else None
+            return "row" if all([self.padded_row(v) is not None for v in e.invars]) else None
         if out != self.domain:
             return None
         k = self.trailing
-        fits = k is None or all([self._splits(self.padded(v.aval.shape), k) for v in e.invars])
+        fits = k is None or all([self._splits(self.padded(v), k) for v in e.invars])
         return "full" if fits else None
 
     def add(self, e: Eqn, level: str) -> None:
@@ -189,9 +218,9 @@ class Nest:
         if level == "to_row":
             self.trailing = len(e.params["axes"])
         if level != "row":
-            self.shapes += [self.padded(v.aval.shape) for v in e.invars if type(v) is Var]
+            self.views += [self.padded(v) for v in e.invars if type(v) is Var]
         if level == "to_column":
-            self.shapes.append(self.without(e.params["axes"]))
+            self.views.append(whole(self.without(e.params["axes"])))
 
 
 def group(eqns: list[Eqn], reads: Reads) -> list[Nest | Eqn]:
@@ -214,8 +243,7 @@ def group(eqns: list[Eqn], reads: Reads) -> list[Nest | Eqn]:
             if alone:
                 found.append(e)
             else:
-                x = e.invars[0] if e.prim.name in REDUCTIONS else e.outvars[0]
-                nest = Nest(x.aval.shape)
+                nest = Nest(domain_of(e), reads)
                 level = nest.place(e)
                 assert level is not None, e
                 nest.add(e, level)
@@ -242,12 +270,14 @@ def _may_read(nest: Nest, index: int, e: Eqn, maker: dict[Var, int], reads: Read
         level = nest.level[s]
         if level in ("to_column", "to_all"):
             return False
-        if level == "full" and v.aval.shape != nest.domain:
+        if level == "full" and nest.padded(v) != whole(nest.domain):
             return False
         if level in ("row", "to_row"):
-            rows = nest.padded_row(s.aval.shape)
+            rows = nest.padded_row(s)
             full = e.outvars[0].aval.shape == nest.domain or e.prim.name in REDUCTIONS
-            here = nest.padded(v.aval.shape) if full else nest.padded_row(v.aval.shape)
-            if here != rows or full and math.prod(nest.domain) > LONG_ROW * math.prod(nest.rows()):
+            here = nest.padded(v) if full else nest.padded_row(v)
+            if here is None or rows is None or here.steps != rows.steps:
+                return False
+            if full and math.prod(nest.domain) > LONG_ROW * math.prod(nest.rows()):
                 return False
     return True

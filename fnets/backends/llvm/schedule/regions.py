@@ -1,4 +1,4 @@
-"""Regions: which equations run natively, and which of them in one native call. May import chains, core, costs, grouping, memory, nest, stage.
+"""Regions: which equations run natively, and which of them in one native call. May import chains, core, costs, grouping, memory, nest, reads, stage.
 
 A region is a set of equations that nothing outside lies between. It runs as chains of stages, in one block of memory for all that nobody
 outside reads.
@@ -14,10 +14,10 @@ from fnets.backends.llvm.kernels.nest import NestStage
 from fnets.backends.llvm.kernels.stage import Stage
 from fnets.backends.llvm.schedule import grouping
 from fnets.backends.llvm.schedule.chains import Chain, chains
-from fnets.backends.llvm.schedule.grouping import RECENT, Graph, Nest, Reads, fits_a_nest, topological
+from fnets.backends.llvm.schedule.grouping import RECENT, Graph, Nest, fits_a_nest, reads_in_place, topological
 from fnets.backends.llvm.schedule.memory import Plan
+from fnets.backends.llvm.schedule.reads import Reads, is_view
 from fnets.core.ir import Eqn, Jaxpr, Var, has_effect
-from fnets.primitives.base import reshape_p
 
 Lowering = Callable[[Eqn, int], list[Stage] | None]  # the stages of an equation that no nest can run, or None
 _LARGE = 1 << 20  # bytes that several threads read faster than one
@@ -25,19 +25,41 @@ keeps_inside = True  # False in tests: then all that one stage leaves for anothe
 
 
 class Native:
-    """Which equations run natively, and the stages of those that no nest can run."""
+    """Which equations run natively, and the stages of those that no nest can run. Views that only nests read, and NumPy, do not run."""
 
-    def __init__(self, eqns: Sequence[Eqn], vector_bytes: int, lower: Lowering):
+    def __init__(self, jaxpr: Jaxpr, vector_bytes: int, lower: Lowering):
         self.vector_bytes = vector_bytes
-        self.reads = Reads(eqns)
-        self.stages: dict[Eqn, list[Stage]] = {}
-        self.eqns: set[Eqn] = set()
-        for e in eqns:
-            if fits_a_nest(e):
-                self.eqns.add(e)
-            elif (stages := lower(e, vector_bytes)) is not None:
-                self.eqns.add(e)
-                self.stages[e] = stages
+        views = {e.outvars[0]: e for e in jaxpr.eqns if is_view(e)}
+        in_nests = [e for e in jaxpr.eqns if fits_a_nest(e)]
+        others = {*jaxpr.eqns}.difference(in_nests, views.values())
+        self.stages = {e: x for e in jaxpr.eqns if e in others and (x := lower(e, vector_bytes)) is not None}
+        in_order = {v for v in jaxpr.outvars if v in views}  # views that somebody finds in C order
+        in_order.update([v for e in self.stages for v in e.invars if v in views])
+        read = [(e, v) for e in in_nests for v in dict.fromkeys(e.invars) if v in views]
+        while True:
+            copied = _copied(views, in_order)
+            self.reads = Reads([e for e in views.values() if e not in copied])
+            odd = {v for e, v in read if v in self.reads.views and not self._in_place(e, v)}
+            if not odd:
+                break
+            in_order |= odd
+        self.stages.update({e: x for e in copied if (x := lower(e, vector_bytes)) is not None})
+        self.eqns = {*in_nests, *self.stages}
+
+    def _in_place(self, e: Eqn, v: Var) -> bool:
+        """True if the nest of an equation reads a view where it is."""
+        view = self.reads.view(v)
+        return view is not None and reads_in_place(e, view, self.reads.source(v).aval.size)
+
+
+def _copied(views: dict[Var, Eqn], in_order: set[Var]) -> list[Eqn]:
+    """The views that need memory of their own, as somebody finds them in C order; what those read is added to `in_order`."""
+    out = []
+    for v, e in reversed(views.items()):
+        if v in in_order:
+            in_order.add(e.invars[0])  # type: ignore[arg-type]
+            out += [e] if e.prim.name != "reshape" else []
+    return out[::-1]
 
 
 class Region:
@@ -45,11 +67,11 @@ class Region:
 
     def __init__(self, eqns: Sequence[Eqn], native: Native, used_outside: Callable[[Var], bool]):
         self.eqns = eqns
-        reads = native.reads
+        reads = self.reads = native.reads
         nodes = grouping.group(eqns, reads)
         made = {v: i for i, n in enumerate(nodes) for e in _inside(n) for v in e.outvars}
-        sources = self.sources = {v: reads.source(v) for e in eqns for v in e.invars if type(v) is Var}
-        self.inputs: list[Var] = [v for v in dict.fromkeys(sources.values()) if v not in made]  # type: ignore[misc]
+        sources = {v: s for e in eqns for v in e.invars if type(s := reads.source(v)) is Var}
+        self.inputs: list[Var] = [v for v in dict.fromkeys(sources.values()) if v not in made]
         crossing = {
             s
             for i, n in enumerate(nodes)
@@ -61,7 +83,7 @@ class Region:
         self.stages: list[Stage] = []
         for n in nodes:
             if isinstance(n, Nest):
-                self.stages.append(NestStage(n, reads, {*self.outputs, *crossing}, native.vector_bytes))
+                self.stages.append(NestStage(n, {*self.outputs, *crossing}, native.vector_bytes))
             else:
                 self.stages += native.stages[n]
         for s in self.stages:
@@ -69,16 +91,17 @@ class Region:
 
     @property
     def jaxpr(self) -> Jaxpr:
-        """The equations as a program of the inputs, with the reshapes that they read through."""
-        reshapes = []
-        for v, s in self.sources.items():
-            if v is not s:
-                reshapes.append(Eqn(reshape_p, (s,), (v,), {"new_sizes": v.aval.shape}, None))
-        made = {s: e for e in self.eqns for s in e.outvars}
-        eqns: list[Eqn] = [r for r in reshapes if r.invars[0] not in made]
+        """The equations as a program of the inputs, with the views that they read."""
+        read = {v for e in self.eqns for v in e.invars}
+        for v, e in reversed(self.reads.views.items()):
+            if v in read:
+                read.update(e.invars)
+        views = [e for v, e in self.reads.views.items() if v in read]
+        made = {v for e in self.eqns for v in e.outvars}
+        eqns = [q for q in views if self.reads.source(q.outvars[0]) not in made]
         for e in self.eqns:
             eqns.append(e)
-            eqns += [r for r in reshapes if made.get(r.invars[0]) is e]  # type: ignore[call-overload]
+            eqns += [q for q in views if self.reads.source(q.outvars[0]) in e.outvars]
         return Jaxpr((), (), self.inputs, eqns, ())
 
     @property
@@ -116,7 +139,7 @@ def is_worthwhile(eqns: list[Eqn]) -> bool:
 
 def schedule(jaxpr: Jaxpr, vector_bytes: int, lower: Lowering) -> list[Eqn | Call]:
     """The program as single equations and regions, in an order in which they can run."""
-    native_eqns = Native(jaxpr.eqns, vector_bytes, lower)
+    native_eqns = Native(jaxpr, vector_bytes, lower)
     reads = native_eqns.reads
     graph, groups, maker = Graph(), [], {}
     native: list[int] = []
@@ -151,7 +174,7 @@ def schedule(jaxpr: Jaxpr, vector_bytes: int, lower: Lowering) -> list[Eqn | Cal
 
 
 def _regions(jaxpr: Jaxpr, groups: list[tuple[list[Eqn], bool]], native: Native) -> list[Eqn | Call]:
-    """The groups in order, native ones as regions, without reshapes that nobody reads any more."""
+    """The groups in order, native ones as regions, without views that nobody reads any more."""
     reads = native.reads
     nodes = [
         item
