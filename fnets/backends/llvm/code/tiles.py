@@ -156,6 +156,27 @@ def contract(
     return nest(0, a, b, tile)
 
 
+def carried(
+    f: Function,
+    sums: Sequence[Sum],
+    size: int,
+    a: str,
+    b: str,
+    types: Sequence[str],
+    values: Sequence[str],
+    body: Callable[[str, str, Sequence[str]], list[str]],
+) -> list[str]:
+    """Loops over sums that carry values: what `body(a, b, values)` makes of them."""
+    if not sums:
+        return body(a, b, values)
+    if sums[0].extent == 1:
+        return carried(f, sums[1:], size, a, b, types, values, body)
+    with f.loop(0, sums[0].extent, 1, list(zip(types, values))) as loop:
+        pointers = (f.address(p, f.mul(loop.index, k), size) for p, k in ((a, sums[0].a), (b, sums[0].b)))
+        loop.next = carried(f, sums[1:], size, *pointers, types, loop.values, body)
+    return loop.results
+
+
 def store(
     f: Function, dtype: np.dtype, pointer: str, rows: Sequence[Offset], columns: Sequence[Columns], tile: Sequence[str]
 ) -> None:
