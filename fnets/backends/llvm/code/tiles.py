@@ -156,25 +156,24 @@ def contract(
     return nest(0, a, b, tile)
 
 
-def carried(
+def nested(
     f: Function,
-    sums: Sequence[Sum],
-    size: int,
-    a: str,
-    b: str,
-    types: Sequence[str],
-    values: Sequence[str],
-    body: Callable[[str, str, Sequence[str]], list[str]],
+    extents: Sequence[int],
+    carried: Sequence[tuple[str, str]],
+    body: Callable[[list[Offset], list[str]], Sequence[str]],
 ) -> list[str]:
-    """Loops over sums that carry values: what `body(a, b, values)` makes of them."""
-    if not sums:
-        return body(a, b, values)
-    if sums[0].extent == 1:
-        return carried(f, sums[1:], size, a, b, types, values, body)
-    with f.loop(0, sums[0].extent, 1, list(zip(types, values))) as loop:
-        pointers = (f.address(p, f.mul(loop.index, k), size) for p, k in ((a, sums[0].a), (b, sums[0].b)))
-        loop.next = carried(f, sums[1:], size, *pointers, types, loop.values, body)
-    return loop.results
+    """Loops that carry (type, first value): what `body(indices, values)` makes of the values, round by round."""
+
+    def loops(indices: list[Offset], values: list[str]) -> Sequence[str]:
+        if len(indices) == len(extents):
+            return body(indices, values)
+        if extents[len(indices)] == 1:
+            return loops([*indices, 0], values)
+        with f.loop(0, extents[len(indices)], 1, [(t, v) for (t, _), v in zip(carried, values)]) as loop:
+            loop.next = list(loops([*indices, loop.index], loop.values))
+        return loop.results
+
+    return list(loops([], [first for _, first in carried]))
 
 
 def store(

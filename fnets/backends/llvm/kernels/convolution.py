@@ -101,12 +101,12 @@ def lower(e: Eqn, vector_bytes: int, fast: bool = False) -> list[Stage] | None:
     if name == "conv_weight_grad_last":
         if form:
             return winograd.weight_gradient(e, a, b, steps[0], form, vector_bytes)
-        if grouped.suits(steps[0].dense, lanes):
+        if grouped.suits(steps[0].dense, dtype, vector_bytes):
             return grouped.weight_gradient(e, steps[0], vector_bytes)
         gradient = narrow.weight_gradient(steps[0], lanes) or WeightGradient
         return [gradient(e, steps[0], vector_bytes)]
     swapped = name == "conv_input_grad_last"
-    if grouped.suits(steps[0].dense, lanes):
+    if grouped.suits(steps[0].dense, dtype, vector_bytes):
         return grouped.correlation(e, a, b, steps, geo.space if swapped else geo.out, vector_bytes, swapped)
     stages: list[Stage] = []
     out, weights = geo.out, Weights(geo.cin * outputs, outputs, geo.cout)

@@ -88,7 +88,6 @@ class Correlation(Images):
     def _step(self, f: Function, step: Step, source: str, result: str, first: Sequence[Index]) -> None:
         depth, height, width = step.dense.out
         tile = self.tile(1 if self.blocks[1] > 1 else height, width)
-        source = f.address(source, self.slab.offset(step), self.size)
         weights = f.address(self.pointer[self.w], self.first_tap(step), self.size)
         for panel in self.panels(f, tile.vectors):
             x, b, y = (f.address(p, k, self.size) for p, k in zip((source, weights, result), panel))
@@ -119,8 +118,21 @@ class Correlation(Images):
         tap_steps = [prod(window[k + 1 :]) * self.weights.tap * skips[k] for k in range(3)]
         return [Sum(n, d * s, t) for n, d, s, t in zip(dense.taps, dense.dilations, self.steps_of_source, tap_steps)]
 
-    def sum(self, f: Function, step: Step, a: str, rows: Sequence[int], b: str, panel: Panel) -> Sequence[str]:
+    def sum(
+        self,
+        f: Function,
+        step: Step,
+        tile: Tile,
+        source: str,
+        weights: str,
+        panel: Panel,
+        at: Sequence[Index],
+        first: Sequence[Index],
+    ) -> Sequence[str]:
         """The sums over window and channels for a tile; the loops are one where neighbours in the window are neighbours in both arrays."""
+        _, down, across = [stride * s for stride, s in zip(step.dense.strides, self.slab.steps)]
+        rows = [i * down + j * across for i in range(tile.height) for j in range(tile.width)]
+        a = f.address(source, f.add(self.slab.offset(step), self.places(f, at, first)), self.size)
         sums = self.taps(step)
         if sums[2].a == self.cin and sums[2].b == self.cin * self.weights.row:
             sums[2:] = [Sum(sums[2].extent * self.cin, 1, self.weights.row)]
@@ -128,7 +140,7 @@ class Correlation(Images):
             sums.append(Sum(self.cin, 1, self.weights.row))
         sums = [s for s in sums if s.extent > 1] or sums[-1:]
         total = zeros(len(rows), panel.columns, self.dtype)
-        return contract(f, self.dtype, a, rows, b, panel.columns, sums, total)
+        return contract(f, self.dtype, a, rows, weights, panel.columns, sums, total)
 
     def _tile(
         self,
@@ -142,13 +154,10 @@ class Correlation(Images):
         at: Sequence[Index],
         first: Sequence[Index],
     ) -> None:
-        _, down, across = [stride * s for stride, s in zip(step.dense.strides, self.slab.steps)]
-        rows = [i * down + j * across for i in range(tile.height) for j in range(tile.width)]
         if step.dense.window:
-            a = f.address(source, self.places(f, at, first), self.size)
-            total = self.sum(f, step, a, rows, weights, panel)
+            total = self.sum(f, step, tile, source, weights, panel, at, first)
         else:
-            total = zeros(len(rows), panel.columns, self.dtype)
+            total = zeros(tile.height * tile.width, panel.columns, self.dtype)
         y = f.address(result, self.place(f, step, at), self.size)
         down, across = self.apart(step)
         places = [i * down + j * across for i in range(tile.height) for j in range(tile.width)]
@@ -258,34 +267,38 @@ class WeightGradient(Images):
     def write(self, name: str) -> Function:
         f = self.begin(name)
         self.images = divisor(math.gcd(self.chunk, self.extent), self.images)
+        dense = self.dense
+        _, height, width = dense.out
+        with self.each_block(f) as (n, first):
+            own = f.mul(n, dense.cout) if self.each else 0  # the first output channel that belongs to the image
+            depth = first[0] if self.each else f.add(f.mul(n, dense.out[0]), first[0])
+            at = f.add(f.mul(f.add(f.mul(depth, height), first[1]), width * self.outputs), own)
+            y = f.address(self.pointer[self.y], at, self.size)
+            self.block_of(f, n, first, y, f.address(self.pointer[self.result], own, self.size))
+        f.do("ret void")
+        return f
+
+    def block_of(self, f: Function, n: Index, first: Sequence[Index], y: str, w: str) -> None:
+        """Add what a block of positions contributes to the weights."""
         dense, slab = self.dense, self.slab
         _, height, width = dense.out
         rows = divisor(self.block[1], max(1, self.positions // width))
         if rows * width < 64:
             rows = self.block[1]
-        with self.each_block(f) as (n, first):
-            source, image_step = self.fill(f, slab, self.pointer[self.x], n, first, "%scratch")
-            own = f.mul(n, dense.cout) if self.each else 0  # the first output channel that belongs to the image
-            depth = first[0] if self.each else f.add(f.mul(n, dense.out[0]), first[0])
-            at = f.add(f.mul(f.add(f.mul(depth, height), first[1]), width * self.outputs), own)
-            y = f.address(self.pointer[self.y], at, self.size)
-            down, line = slab.strides[1] * slab.steps[1], width * self.outputs
-            sums = [
-                Sum(self.images, image_step, dense.positions * self.outputs),
-                Sum(self.block[0], slab.strides[0] * slab.steps[0], height * line),
-                Sum(rows, down, line),
-                Sum(width, slab.strides[2] * slab.steps[2], self.outputs),
-            ]
-            sums = [s for s in sums if s.extent > 1] or sums[-1:]
-            with f.count(self.groups) as g, f.count(self.block[1], rows) as h:
-                a = f.address(
-                    source, f.add(f.add(f.mul(h, down), slab.offset(self.steps[0])), f.mul(g, dense.cin)), self.size
-                )
-                b = f.address(y, f.add(f.mul(h, line), f.mul(g, dense.cout)), self.size)
-                w = f.address(self.pointer[self.result], f.add(f.mul(g, dense.cout), own), self.size)
-                self.add(f, a, b, w, sums)
-        f.do("ret void")
-        return f
+        source, image_step = self.fill(f, slab, self.pointer[self.x], n, first, "%scratch")
+        down, line = slab.strides[1] * slab.steps[1], width * self.outputs
+        sums = [
+            Sum(self.images, image_step, dense.positions * self.outputs),
+            Sum(self.block[0], slab.strides[0] * slab.steps[0], height * line),
+            Sum(rows, down, line),
+            Sum(width, slab.strides[2] * slab.steps[2], self.outputs),
+        ]
+        sums = [s for s in sums if s.extent > 1] or sums[-1:]
+        with f.count(self.groups) as g, f.count(self.block[1], rows) as h:
+            a = f.add(f.add(f.mul(h, down), slab.offset(self.steps[0])), f.mul(g, dense.cin))
+            b = f.add(f.mul(h, line), f.mul(g, dense.cout))
+            offsets = zip((source, y, w), (a, b, f.mul(g, dense.cout)))
+            self.add(f, *[f.address(p, k, self.size) for p, k in offsets], sums)
 
     def taps(self) -> list[Sum]:
         """The dimensions of the window, with their steps in the slab and in the weights."""

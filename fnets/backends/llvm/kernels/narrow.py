@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fnets.backends.llvm.code.text import Function, Lanes
-from fnets.backends.llvm.code.tiles import Columns, Sum, accumulators, carried, columns_by, contract, zeros
+from fnets.backends.llvm.code.tiles import Columns, Sum, accumulators, columns_by, contract, nested, zeros
 from fnets.backends.llvm.code.tilings import divisor
 from fnets.backends.llvm.kernels.blocks import FEW_IMAGES, SLAB
 from fnets.backends.llvm.kernels.direct import Correlation, WeightGradient, Weights
@@ -60,7 +60,11 @@ class RowGradient(WeightGradient):
         many = width // self.lanes * self.lanes
         for steps, places, image, weights in self.tiles_of_taps(f, a, w, accumulators(self.vector_bytes)):
 
-            def row(x: str, y: str, total: Sequence[str], steps=steps) -> list[str]:
+            def row(at: list[Index], total: list[str], steps=steps, image=image) -> list[str]:
+                x, y = image, b
+                for i, s in zip(at, sums):
+                    x, y = (f.address(p, f.mul(i, k), self.size) for p, k in ((x, s.a), (y, s.b)))
+
                 def products(v: Lanes, at: Index, total: Sequence[str]) -> list[str]:
                     factor = v.load(f.address(y, at, self.size), self.dtype)
                     here = f.address(x, at, self.size)
@@ -73,8 +77,8 @@ class RowGradient(WeightGradient):
                     total = loop.results
                 return products(Lanes(f, self.lanes).first(width - many), many, total) if many < width else list(total)
 
-            start = [whole.const(0, self.dtype)] * len(steps)
-            for p, t in zip(places, carried(f, sums[:-1], self.size, image, b, [type_] * len(steps), start, row)):
+            start = [(type_, whole.const(0, self.dtype))] * len(steps)
+            for p, t in zip(places, nested(f, [int(s.extent) for s in sums[:-1]], start, row)):
                 scalar, letter = one.type(self.dtype), "f32" if self.size == 4 else "f64"
                 name = f"llvm.vector.reduce.fadd.v{self.lanes}{letter}"
                 target = f.address(weights, p, self.size)
