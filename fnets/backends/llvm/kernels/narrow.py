@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from fnets.backends.llvm.code.text import Function, Lanes
-from fnets.backends.llvm.code.tiles import Columns, Sum, accumulators, columns_by, contract, nested, zeros
-from fnets.backends.llvm.code.tilings import divisor
+from fnets.backends.llvm.code.tiles import Columns, Sum, accumulators, columns_by, contract, nested, transposed, zeros
+from fnets.backends.llvm.code.tilings import covering, divisor
 from fnets.backends.llvm.kernels.blocks import FEW_IMAGES, SLAB
 from fnets.backends.llvm.kernels.direct import Correlation, WeightGradient, Weights
 from fnets.backends.llvm.kernels.slab import Slab
@@ -164,6 +164,16 @@ class Planar(Correlation):
         if self.channels == 1:
             return source, step
         planes = f.op(f"getelementptr i8, ptr %scratch, i64 {self.planes}")
+        n = min(self.lanes, 8)
+        if min(self.plane, self.channels) >= n:  # squares, transposed in registers
+            row = Lanes(f, n)
+            with covering(f, self.plane, n) as i, covering(f, self.channels, n) as c:
+                from_ = f.address(source, f.add(f.mul(i, self.channels), c), self.size)
+                to = f.address(planes, f.add(f.mul(c, self.plane), i), self.size)
+                rows = [row.load(f.address(from_, k * self.channels, self.size), self.dtype) for k in range(n)]
+                for k, x in enumerate(transposed(f, self.dtype, rows)):
+                    row.store(x, f.address(to, k * self.plane, self.size), self.dtype)
+            return planes, self.plane * self.channels
         one, unroll = Lanes(f, 1), divisor(self.plane, 8)
         with f.count(self.plane, unroll) as i, f.count(self.channels) as c:
             from_ = f.address(source, f.add(f.mul(i, self.channels), c), self.size)
