@@ -1,4 +1,4 @@
-"""Eight shapes of convolution of channels-last images: forward, and the gradients with respect to the input and to the weights."""
+"""Convolutions of channels-last images, dense, grouped and depthwise: forward, and the gradients with respect to the input and to the weights."""
 
 from __future__ import annotations
 
@@ -20,23 +20,34 @@ SHAPES = [
     (64, 64, 16, 128, 1, 1),
     (64, 32, 32, 64, 3, 2),
 ]
+# the same with their groups; JAX takes seconds for more images
+GROUPED = [(4, 128, 14, 128, 3, 1, 32), (16, 128, 28, 128, 3, 1, 128)]
 LAYOUT = ("NHWC", "HWIO", "NHWC")
-Shape = tuple[int, int, int, int, int, int]
+Shape = tuple[int, ...]
+
+
+def groups_of(shape: Shape) -> int:
+    return shape[6] if len(shape) > 6 else 1
 
 
 def data(shape: Shape) -> Any:
-    n, c, h, k, r, stride = shape
+    n, c, h, k, r, stride = shape[:6]
     draw = Draw()
     out = h // stride
-    return draw.normal(n, h, h, c), draw.normal(r, r, c, k), draw.normal(n, out, out, k)
+    return draw.normal(n, h, h, c), draw.normal(r, r, c // groups_of(shape), k), draw.normal(n, out, out, k)
 
 
 def functional(part: str, shape: Shape, library: Library, data: Any) -> Program:
-    r, stride = shape[4:]
+    r, stride = shape[4:6]
 
     def conv(x: Any, w: Any) -> Any:
         return library.lax.conv_general_dilated(
-            x, w, (stride, stride), [(r // 2, r // 2)] * 2, dimension_numbers=LAYOUT
+            x,
+            w,
+            (stride, stride),
+            [(r // 2, r // 2)] * 2,
+            dimension_numbers=LAYOUT,
+            feature_group_count=groups_of(shape),
         )
 
     def input_gradient(x: Any, w: Any, ct: Any) -> Any:
@@ -52,9 +63,9 @@ def functional(part: str, shape: Shape, library: Library, data: Any) -> Program:
 
 
 def pytorch(part: str, shape: Shape, library: PyTorch, data: Any) -> Program:
-    r, stride = shape[4:]
+    r, stride = shape[4:6]
     x, w, ct = library.image(data[0]), library.filters(data[1]), library.image(data[2])
-    options = {"stride": stride, "padding": r // 2}
+    options = {"stride": stride, "padding": r // 2, "groups": groups_of(shape)}
     grad = library.torch.nn.grad
     if part == "weight gradient":
         run = lambda: grad.conv2d_weight(x, w.shape, ct, **options)  # noqa: E731
@@ -68,17 +79,19 @@ def pytorch(part: str, shape: Shape, library: PyTorch, data: Any) -> Program:
 
 def goals(shape: Shape) -> dict[str, float]:
     """Winograd's F(2x2) is for windows of 3 x 3 at stride 1."""
+    if groups_of(shape) > 1:
+        return {"torch": 1.0, "jax": 2.5}
     return {"torch": 1.5 if shape[4:] == (3, 1) else 0.95, "jax": 2.5}
 
 
 CONVOLUTIONS = [
     Workload(
-        f"conv N,C,H,K,R,stride = {','.join(map(str, shape))}, {part}",
+        f"conv N,C,H,K,R,stride{',groups' * (len(shape) > 6)} = {','.join(map(str, shape))}, {part}",
         functools.partial(data, shape),
         functools.partial(functional, part, shape),
         functools.partial(pytorch, part, shape),
         goals(shape),
     )
-    for shape in SHAPES
+    for shape in [*SHAPES, *GROUPED]
     for part in ("forward", "input gradient", "weight gradient")
 ]

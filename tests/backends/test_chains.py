@@ -66,3 +66,16 @@ def test_order_parts_and_places(batch):
                     assert end <= rounded(call.plan.size)
                     assert all([end <= a or b <= start for a, b in live.values()])
                     live[v] = (start, end)
+
+
+@pytest.mark.parametrize("channels, few", [(8, False), (64, True)])
+def test_large_sums_have_few_parts(channels, few):
+    """Each part has a copy of a sum to itself, which must not cost more than the parts."""
+
+    def gradient(w, x):
+        return fnets.grad(lambda w: fnp.sum(lax.conv(x, w, (1, 1), "SAME") ** 2))(w)
+
+    jaxpr = fnets.make_jaxpr(gradient)(normal(channels, channels, 3, 3), normal(64, channels, 8, 8)).jaxpr
+    calls = [s for s in schedule(prepare(jaxpr), 64, anchors.lower) if isinstance(s, Call)]
+    (parts,) = [c.parts for call in calls for c in call.chains if any([s.accumulated for s in c.stages])]
+    assert 4 <= parts <= 6 if few else parts > 6

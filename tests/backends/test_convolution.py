@@ -91,6 +91,24 @@ CASES = [
     ((2, 9, 9, 32), (3, 3, 1, 32), {"groups": 32, "padding": 1, "strides": 2}),
     ((2, 40, 3), (31, 1, 3), {"groups": 3, "padding": 15}),
     ((40, 16, 16, 33), (5, 5, 1, 33), {"groups": 33, "padding": 2, "rhs_dilation": (1, 2)}),
+    # few channels in a group, and depthwise with a multiplier
+    ((2, 7, 6, 32), (3, 3, 4, 32), {"groups": 8, "padding": 1}),
+    ((3, 9, 8, 128), (3, 3, 4, 128), {"groups": 32, "padding": 1, "strides": 2}),
+    ((2, 6, 7, 20), (3, 2, 2, 20), {"groups": 10, "padding": ((1, 0), (0, 2)), "rhs_dilation": (2, 1)}),
+    ((2, 9, 9, 21), (3, 3, 1, 42), {"groups": 21, "padding": 1}),
+    ((2, 9, 9, 40), (5, 5, 1, 80), {"groups": 40, "padding": 2, "strides": 2}),
+    ((2, 7, 6, 18), (3, 3, 1, 126), {"groups": 18}),
+    ((2, 7, 6, 45), (2, 3, 3, 75), {"groups": 15, "padding": 1}),
+    ((2, 7, 6, 50), (2, 2, 5, 30), {"groups": 10, "strides": (2, 1)}),
+    ((2, 7, 6, 24), (3, 3, 12, 6), {"groups": 2, "padding": 1}),
+    ((2, 7, 6, 32), (1, 1, 8, 4), {"groups": 4}),
+    ((2, 7, 6, 2), (3, 3, 1, 2), {"groups": 2}),
+    ((2, 7, 6, 6), (3, 3, 3, 2), {"groups": 2}),
+    ((2, 30, 24), (9, 4, 24), {"groups": 6, "padding": 4}),
+    ((2, 5, 6, 7, 12), (3, 2, 3, 2, 24), {"groups": 6, "padding": 1, "strides": (1, 2, 1)}),
+    ((1, 80, 70, 64), (3, 3, 2, 64), {"groups": 32, "padding": 1}),
+    ((1, 300, 40, 32), (3, 9, 1, 32), {"groups": 32}),
+    ((1, 90, 100, 32), (3, 10, 1, 64), {"groups": 32, "padding": 2}),
     # few channels
     ((5, 28, 28, 1), (3, 3, 1, 1), {}),
     ((2, 20, 45, 1), (5, 5, 1, 1), {"padding": 2}),
@@ -138,10 +156,9 @@ def problems(draw):
     window, dilation = draw(several(1, 4)), draw(several(1, 2))
     space = tuple([draw(st.integers(max(1, (r - 1) * d), 12)) for r, d in zip(window, dilation)])
     padding = tuple([(draw(st.integers(0, 2)) + 1, draw(st.integers(0, 2))) for _ in range(rank)])
-    groups = draw(st.sampled_from([1, 1, 1, 2, 19]))
-    inputs, outputs = (
-        draw(st.sampled_from({1: [1, 2, 5, 16, 23], 2: [8, 11], 19: [1]}[groups])) for _ in ("inputs", "outputs")
-    )
+    groups = draw(st.sampled_from([1, 1, 2, 5, 19]))
+    channels = {1: [1, 2, 5, 16, 23], 2: [1, 3, 8, 11], 5: [1, 2, 3, 4, 7], 19: [1, 2, 4]}[groups]
+    inputs, outputs = (draw(st.sampled_from(channels)) for _ in ("inputs", "outputs"))
     kw = {"strides": draw(several(1, 3)), "rhs_dilation": dilation, "padding": padding, "groups": groups}
     x = (draw(st.integers(1, 5)), *space, inputs * groups)
     return equations(x, (*window, inputs, outputs * groups), draw(st.sampled_from(["float32", "float64"])), **kw)
@@ -163,7 +180,13 @@ def test_lhs_dilation():
 
 @pytest.mark.parametrize("vector_bytes", [64, 32])
 @pytest.mark.parametrize(
-    "x, w", [((5, 7, 6, 3), (3, 3, 3, 8)), ((2, 9, 9, 4), (2, 3, 4, 20)), ((40, 16, 16, 3), (3, 3, 3, 8))]
+    "x, w",
+    [
+        ((5, 7, 6, 3), (3, 3, 3, 8)),
+        ((2, 9, 9, 4), (2, 3, 4, 20)),
+        ((2, 9, 9, 4), (3, 3, 4, 3)),
+        ((40, 16, 16, 3), (3, 3, 3, 8)),
+    ],
 )
 def test_a_weight_gradient_for_each_image(x, w, vector_bytes):
     """Per-example gradients: every image is a group of its own."""
@@ -195,12 +218,17 @@ def test_a_weight_gradient_for_each_image(x, w, vector_bytes):
     )
 
 
-def test_infinities_and_nan():
+@pytest.mark.parametrize("vector_bytes", [64, 32])
+@pytest.mark.parametrize("which", [0, 1, 2])
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_infinities_and_nan(groups, which, vector_bytes):
     """What is not finite goes where NumPy has it go, and zeros outside of an image do not meet it."""
-    e = equations((1, 6, 6, 4), (3, 3, 4, 8), padding=1)[0]
+    e = equations((1, 6, 6, 4), (3, 3, 4 // groups, 8), padding=1, groups=groups)[which]
     x, w = (rng.standard_normal(v.aval.shape).astype(np.float32) for v in e.invars)
     x[0, 0, 0, 1], x[0, 5, 5, 2] = np.nan, np.inf
-    got, want = run(convolution.lower(e, 64), x, w), e.prim.impl(x, w, **e.params)
+    with np.errstate(invalid="ignore"):
+        got, want = run(convolution.lower(e, vector_bytes), x, w), e.prim.impl(x, w, **e.params)
+    assert 0 < np.isnan(got).sum() < got.size
     np.testing.assert_array_equal(np.isnan(got), np.isnan(want))
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
 
@@ -209,8 +237,7 @@ def test_infinities_and_nan():
     "x, w, dtype, kw",
     [
         ((2, 6, 6, 4), (3, 3, 4, 4), "int32", {}),
-        ((2, 6, 6, 4), (3, 3, 2, 4), "float32", {"groups": 2}),
-        ((2, 6, 6, 4), (3, 3, 4, 4), "float32", {"images": 2}),
+        ((4, 6, 6, 4), (3, 3, 4, 4), "float32", {"images": 2}),
         ((0, 6, 6, 4), (3, 3, 4, 4), "float32", {}),
         ((2, 2, 2, 2, 2, 4), (1, 1, 1, 1, 4, 4), "float32", {}),
     ],

@@ -255,6 +255,12 @@ class Lanes:
         bits = ", ".join(f"i1 {'true' if i < count else 'false'}" for i in range(self.count))
         return Lanes(self.function, self.count, f"<{bits}>")
 
+    def only(self, condition: str) -> Lanes:
+        """The same lanes if a condition holds, else none."""
+        masks = self.type(BOOL)
+        some = self.splat(condition, BOOL)
+        return Lanes(self.function, self.count, self.op(f"and {masks} {some}, {self.mask}") if self.mask else some)
+
     def type(self, dtype: np.dtype) -> str:
         return vector_type(_TYPES[dtype], self.count)
 

@@ -156,6 +156,26 @@ def contract(
     return nest(0, a, b, tile)
 
 
+def nested(
+    f: Function,
+    extents: Sequence[int],
+    carried: Sequence[tuple[str, str]],
+    body: Callable[[list[Offset], list[str]], Sequence[str]],
+) -> list[str]:
+    """Loops that carry (type, first value): what `body(indices, values)` makes of the values, round by round."""
+
+    def loops(indices: list[Offset], values: list[str]) -> Sequence[str]:
+        if len(indices) == len(extents):
+            return body(indices, values)
+        if extents[len(indices)] == 1:
+            return loops([*indices, 0], values)
+        with f.loop(0, extents[len(indices)], 1, [(t, v) for (t, _), v in zip(carried, values)]) as loop:
+            loop.next = list(loops([*indices, loop.index], loop.values))
+        return loop.results
+
+    return list(loops([], [first for _, first in carried]))
+
+
 def store(
     f: Function, dtype: np.dtype, pointer: str, rows: Sequence[Offset], columns: Sequence[Columns], tile: Sequence[str]
 ) -> None:

@@ -39,21 +39,25 @@ class Images(Stage):
         self.lanes = vector_bytes // self.size
         self.flops = sum([s.dense.flops for s in steps])
 
+    def slab_for(self, *block: int) -> Slab:
+        """The slab for a block of so many output positions along depth and height."""
+        return Slab(self.steps, self.channels, block)
+
     def cut(self, images: int, out: Ints, whole: bool = False) -> None:
         """Choose the blocks of `out` positions along depth and height (`whole`: all of one size), and the parts."""
         depth, height, _ = out
         microseconds = self.flops / FLOPS
         self.by_blocks = images <= FEW_IMAGES and microseconds > 100
-        slab = Slab(self.steps, self.channels, (depth, height))
-        if slab.size * self.size > SLAB or (self.by_blocks and depth > 1):
+        slab = self.slab_for(depth, height)
+        if slab.held * self.size > SLAB or (self.by_blocks and depth > 1):
             depth = 1
-            slab = Slab(self.steps, self.channels, (1, height))
-        blocks = max(1, -(-slab.size * self.size // SLAB))
+            slab = self.slab_for(1, height)
+        blocks = max(1, -(-slab.held * self.size // SLAB))
         if self.by_blocks:
             blocks = max(blocks, round(min(64, microseconds / 40) * depth / (images * out[0])))
         height = divisor(height, -(-height // blocks)) if whole else balanced(height, -(-height // blocks))
         self.block = (depth, height)
-        self.slab = Slab(self.steps, self.channels, self.block)
+        self.slab = self.slab_for(*self.block)
         self.blocks = (-(-out[0] // depth), -(-out[1] // height))
         self.scratch = self.slab.size * self.size
         self.extent = images * prod(self.blocks) if self.by_blocks else images

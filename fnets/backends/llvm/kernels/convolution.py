@@ -1,4 +1,4 @@
-"""How convolutions on channels-last arrays are lowered. May import blocks, channels_last, conv_geometry, core, direct, narrow, stage, text, winograd.
+"""How convolutions on channels-last arrays are lowered. May import blocks, channels_last, conv_geometry, core, direct, grouped, narrow, stage, text, winograd.
 
 Strides and dilations are `Geometry`'s concern: kernels see its dense steps. The input gradient is a correlation with mirrored weights.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from fnets.backends.llvm.code.text import DOUBLE, SINGLE
-from fnets.backends.llvm.kernels import narrow, winograd
+from fnets.backends.llvm.kernels import grouped, narrow, winograd
 from fnets.backends.llvm.kernels.blocks import FEW_IMAGES
 from fnets.backends.llvm.kernels.direct import Correlation, Mirrored, WeightGradient, Weights
 from fnets.backends.llvm.kernels.stage import Stage
@@ -17,8 +17,6 @@ from fnets.core.avals import ShapedArray
 from fnets.core.ir import Eqn, Var
 from fnets.errors import FnetsError
 from fnets.primitives.conv_geometry import Geometry, Ints, geometry
-
-_FEW = 8  # channels of a group that do not fill vectors any more
 
 
 def geometry_of(x_shape: Ints, w_shape: Ints, params: dict) -> Geometry | None:
@@ -68,7 +66,7 @@ def _geometry_if_supported(name: str, x: Ints, w: Ints, dtype: np.dtype, params:
         return None
     each = params["batch_group_count"]
     if each > 1:  # a weight gradient for each image is one convolution's, with other places of the results
-        if name != "conv_weight_grad" or each != x[0] or params["feature_group_count"] > 1 or w[0] < each * _FEW:
+        if name != "conv_weight_grad" or each != x[0] or params["feature_group_count"] > 1:
             return None
         w, params = (w[0] // each, *w[1:]), params | {"batch_group_count": 1}
     geo = geometry_of(x, w, params)
@@ -76,9 +74,7 @@ def _geometry_if_supported(name: str, x: Ints, w: Ints, dtype: np.dtype, params:
         return None
     if name == "conv_weight_grad" and max(geo.lhs_dilation) > 1:
         return None
-    depthwise = geo.cin == geo.cout == 1
-    lanes = geo.cin if name == "conv_input_grad" else geo.cout  # of a group, side by side in vectors
-    return geo if geo.groups == 1 or depthwise or lanes >= _FEW else None
+    return geo
 
 
 def lower(e: Eqn, vector_bytes: int, fast: bool = False) -> list[Stage] | None:
@@ -105,11 +101,16 @@ def lower(e: Eqn, vector_bytes: int, fast: bool = False) -> list[Stage] | None:
     if name == "conv_weight_grad_last":
         if form:
             return winograd.weight_gradient(e, a, b, steps[0], form, vector_bytes)
+        if grouped.suits(steps[0].dense, dtype, vector_bytes):
+            return grouped.weight_gradient(e, steps[0], vector_bytes)
         gradient = narrow.weight_gradient(steps[0], lanes) or WeightGradient
         return [gradient(e, steps[0], vector_bytes)]
+    swapped = name == "conv_input_grad_last"
+    if grouped.suits(steps[0].dense, dtype, vector_bytes):
+        return grouped.correlation(e, a, b, steps, geo.space if swapped else geo.out, vector_bytes, swapped)
     stages: list[Stage] = []
     out, weights = geo.out, Weights(geo.cin * outputs, outputs, geo.cout)
-    if name == "conv_input_grad_last":
+    if swapped:
         mirrored = Var(ShapedArray((*b.aval.shape[:-2], outputs, geo.cin), dtype))
         stages = [Mirrored(b, mirrored)]
         b, out, weights = mirrored, geo.space, Weights(geo.cin * outputs, geo.cin, geo.cout * geo.cin)

@@ -43,10 +43,18 @@ class Weights(NamedTuple):
     group: int
 
 
+class Panel(NamedTuple):
+    """Vectors of output channels that are summed together, of so many groups, and where their first element is in the image, weights and result."""
+
+    x: Index
+    w: Index
+    y: Index
+    columns: list[Columns]
+    groups: int = 1
+
+
 class Correlation(Images):
     """out[n, q, o] = sum over taps and channels of x[n, q * strides + ..., c] * w[tap, c, o], for each dense step in its place of the result."""
-
-    follows = 0  # channels that a column of weights moves on in the image
 
     def __init__(self, e: Eqn, x: Var, w: Var, weights: Weights, steps: Sequence[Step], out: Ints, vector_bytes: int):
         result = e.outvars[0]
@@ -66,27 +74,29 @@ class Correlation(Images):
             source, _ = self.fill(f, self.slab, self.pointer[self.x], n, first, "%scratch")
             for step in self.steps:
                 if prod(step.dense.out):
-                    with f.count(self.groups) as g:
-                        self._step(f, step, source, result, first, g)
+                    self._step(f, step, source, result, first)
         f.do("ret void")
         return f
 
-    def _step(self, f: Function, step: Step, source: str, result: str, first: Sequence[Index], g: Index) -> None:
-        dense = step.dense
-        depth, height, width = dense.out
+    def panels(self, f: Function, vectors: int) -> Iterator[Panel]:
+        """Panels of so many vectors, to be written inside of the loops over them."""
+        with f.count(self.groups) as g:
+            x, w, y = (f.mul(g, n) for n in (self.cin, self.weights.group, self.cout))
+            for k, columns in columns_by(f, self.cout, self.lanes, vectors):
+                yield Panel(x, f.add(w, k), f.add(y, k), columns)
+
+    def _step(self, f: Function, step: Step, source: str, result: str, first: Sequence[Index]) -> None:
+        depth, height, width = step.dense.out
         tile = self.tile(1 if self.blocks[1] > 1 else height, width)
-        source = f.address(source, f.add(self.slab.offset(step), f.mul(g, self.cin)), self.size)
-        weights = f.address(self.pointer[self.w], f.add(self.first_tap(step), f.mul(g, self.weights.group)), self.size)
-        result = f.address(result, f.mul(g, self.cout), self.size)
-        for k, columns in columns_by(f, self.cout, self.lanes, tile.vectors):
-            b, y = (f.address(p, k, self.size) for p in (weights, result))
-            x = f.address(source, f.mul(k, self.follows), self.size)
+        weights = f.address(self.pointer[self.w], self.first_tap(step), self.size)
+        for panel in self.panels(f, tile.vectors):
+            x, b, y = (f.address(p, k, self.size) for p, k in zip((source, weights, result), panel))
             with (
                 self.within(f, 0, first[0], depth) as qd,
                 self.within(f, 1, first[1], height, tile.height) as qh,
                 covering(f, width, tile.width) as qw,
             ):
-                self._tile(f, step, tile, x, b, y, columns, (qd, qh, qw), first)
+                self._tile(f, step, tile, x, b, y, panel, (qd, qh, qw), first)
 
     def tile(self, height: int, width: int) -> Tile:
         """The register tile for so many output positions."""
@@ -109,16 +119,28 @@ class Correlation(Images):
         return [Sum(n, d * s, t) for n, d, s, t in zip(dense.taps, dense.dilations, self.steps_of_source, tap_steps)]
 
     def sum(
-        self, f: Function, step: Step, a: str, rows: Sequence[int], b: str, columns: list[Columns]
+        self,
+        f: Function,
+        step: Step,
+        tile: Tile,
+        source: str,
+        weights: str,
+        panel: Panel,
+        at: Sequence[Index],
+        first: Sequence[Index],
     ) -> Sequence[str]:
         """The sums over window and channels for a tile; the loops are one where neighbours in the window are neighbours in both arrays."""
+        _, down, across = [stride * s for stride, s in zip(step.dense.strides, self.slab.steps)]
+        rows = [i * down + j * across for i in range(tile.height) for j in range(tile.width)]
+        a = f.address(source, f.add(self.slab.offset(step), self.places(f, at, first)), self.size)
         sums = self.taps(step)
         if sums[2].a == self.cin and sums[2].b == self.cin * self.weights.row:
             sums[2:] = [Sum(sums[2].extent * self.cin, 1, self.weights.row)]
         else:
             sums.append(Sum(self.cin, 1, self.weights.row))
         sums = [s for s in sums if s.extent > 1] or sums[-1:]
-        return contract(f, self.dtype, a, rows, b, columns, sums, zeros(len(rows), columns, self.dtype))
+        total = zeros(len(rows), panel.columns, self.dtype)
+        return contract(f, self.dtype, a, rows, weights, panel.columns, sums, total)
 
     def _tile(
         self,
@@ -128,21 +150,18 @@ class Correlation(Images):
         source: str,
         weights: str,
         result: str,
-        columns: list[Columns],
+        panel: Panel,
         at: Sequence[Index],
         first: Sequence[Index],
     ) -> None:
-        _, down, across = [stride * s for stride, s in zip(step.dense.strides, self.slab.steps)]
-        rows = [i * down + j * across for i in range(tile.height) for j in range(tile.width)]
         if step.dense.window:
-            a = f.address(source, self.places(f, at, first), self.size)
-            total = self.sum(f, step, a, rows, weights, columns)
+            total = self.sum(f, step, tile, source, weights, panel, at, first)
         else:
-            total = zeros(len(rows), columns, self.dtype)
+            total = zeros(tile.height * tile.width, panel.columns, self.dtype)
         y = f.address(result, self.place(f, step, at), self.size)
         down, across = self.apart(step)
         places = [i * down + j * across for i in range(tile.height) for j in range(tile.width)]
-        store(f, self.dtype, y, places, columns, total)
+        store(f, self.dtype, y, places, panel.columns, total)
 
     def place(self, f: Function, step: Step, at: Sequence[Index]) -> Index:
         """Where the result's output position `at` of a step is."""
@@ -219,13 +238,14 @@ class WeightGradient(Images):
     """w[tap, c, o] = sum over images and positions of x[n, q * strides + ..., c] * y[n, q, o].
 
     each: a gradient for each image instead, side by side: w[tap, c, n, o] from y[0, q, n, o].
+    result: what is made, if not the equation's result.
     """
 
     positions = 128  # that are summed before a tile is stored: what they read stays in L1
 
-    def __init__(self, e: Eqn, step: Step, vector_bytes: int, each: bool = False):
+    def __init__(self, e: Eqn, step: Step, vector_bytes: int, each: bool = False, result: Var | None = None):
         x, y = e.invars
-        result = e.outvars[0]
+        result = result or e.outvars[0]
         assert type(x) is Var and type(y) is Var
         dense, self.each = step.dense, each
         super().__init__(e, [step], dense.groups * dense.cin, vector_bytes)
@@ -247,34 +267,38 @@ class WeightGradient(Images):
     def write(self, name: str) -> Function:
         f = self.begin(name)
         self.images = divisor(math.gcd(self.chunk, self.extent), self.images)
+        dense = self.dense
+        _, height, width = dense.out
+        with self.each_block(f) as (n, first):
+            own = f.mul(n, dense.cout) if self.each else 0  # the first output channel that belongs to the image
+            depth = first[0] if self.each else f.add(f.mul(n, dense.out[0]), first[0])
+            at = f.add(f.mul(f.add(f.mul(depth, height), first[1]), width * self.outputs), own)
+            y = f.address(self.pointer[self.y], at, self.size)
+            self.block_of(f, n, first, y, f.address(self.pointer[self.result], own, self.size))
+        f.do("ret void")
+        return f
+
+    def block_of(self, f: Function, n: Index, first: Sequence[Index], y: str, w: str) -> None:
+        """Add what a block of positions contributes to the weights."""
         dense, slab = self.dense, self.slab
         _, height, width = dense.out
         rows = divisor(self.block[1], max(1, self.positions // width))
         if rows * width < 64:
             rows = self.block[1]
-        with self.each_block(f) as (n, first):
-            source, image_step = self.fill(f, slab, self.pointer[self.x], n, first, "%scratch")
-            own = f.mul(n, dense.cout) if self.each else 0  # the first output channel that belongs to the image
-            depth = first[0] if self.each else f.add(f.mul(n, dense.out[0]), first[0])
-            at = f.add(f.mul(f.add(f.mul(depth, height), first[1]), width * self.outputs), own)
-            y = f.address(self.pointer[self.y], at, self.size)
-            down, line = slab.strides[1] * slab.steps[1], width * self.outputs
-            sums = [
-                Sum(self.images, image_step, dense.positions * self.outputs),
-                Sum(self.block[0], slab.strides[0] * slab.steps[0], height * line),
-                Sum(rows, down, line),
-                Sum(width, slab.strides[2] * slab.steps[2], self.outputs),
-            ]
-            sums = [s for s in sums if s.extent > 1] or sums[-1:]
-            with f.count(self.groups) as g, f.count(self.block[1], rows) as h:
-                a = f.address(
-                    source, f.add(f.add(f.mul(h, down), slab.offset(self.steps[0])), f.mul(g, dense.cin)), self.size
-                )
-                b = f.address(y, f.add(f.mul(h, line), f.mul(g, dense.cout)), self.size)
-                w = f.address(self.pointer[self.result], f.add(f.mul(g, dense.cout), own), self.size)
-                self.add(f, a, b, w, sums)
-        f.do("ret void")
-        return f
+        source, image_step = self.fill(f, slab, self.pointer[self.x], n, first, "%scratch")
+        down, line = slab.strides[1] * slab.steps[1], width * self.outputs
+        sums = [
+            Sum(self.images, image_step, dense.positions * self.outputs),
+            Sum(self.block[0], slab.strides[0] * slab.steps[0], height * line),
+            Sum(rows, down, line),
+            Sum(width, slab.strides[2] * slab.steps[2], self.outputs),
+        ]
+        sums = [s for s in sums if s.extent > 1] or sums[-1:]
+        with f.count(self.groups) as g, f.count(self.block[1], rows) as h:
+            a = f.add(f.add(f.mul(h, down), slab.offset(self.steps[0])), f.mul(g, dense.cin))
+            b = f.add(f.mul(h, line), f.mul(g, dense.cout))
+            offsets = zip((source, y, w), (a, b, f.mul(g, dense.cout)))
+            self.add(f, *[f.address(p, k, self.size) for p, k in offsets], sums)
 
     def taps(self) -> list[Sum]:
         """The dimensions of the window, with their steps in the slab and in the weights."""
@@ -311,6 +335,16 @@ class WeightGradient(Images):
                     tile(x, r, i, taps.size, y, columns)
                 if many < cut.extent:
                     tile(x, r, many, cut.extent - many, y, columns)
+
+    def tiles_of_taps(self, f: Function, a: str, w: str, most: int) -> Iterator[tuple[list[int], list[int], str, str]]:
+        """Loops over the taps, but for up to `most` at once: (steps of these in the slab, in the weights, slab, weights)."""
+        taps = self.taps()
+        inner = [(0, 0)]
+        while taps and len(inner) * taps[-1].extent <= most:
+            d = taps.pop()
+            inner = [(i * d.a + x, i * d.b + r) for i in range(d.extent) for x, r in inner]
+        with self.outer(f, taps, a, w) as (a, w):
+            yield [x for x, _ in inner], [r for _, r in inner], a, w
 
     @contextmanager
     def outer(self, f: Function, dims: Sequence[Sum], x: str, r: str) -> Iterator[tuple[str, str]]:

@@ -1,19 +1,19 @@
-"""Convolutions with too few channels in a group to fill vectors. May import blocks, conv_geometry, core, direct, slab, stage, text, tiles, tilings.
+"""Convolutions with too few output channels to fill vectors. May import blocks, conv_geometry, core, direct, slab, stage, text, tiles, tilings.
 
-Depthwise ones take the channels of all groups as vectors. With few output channels, neighbours in a row are the vectors, and images are read as planes.
+Neighbours in a row are the vectors, and images are read as planes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from math import prod
 from typing import Any
 
 import numpy as np
 
 from fnets.backends.llvm.code.text import Function, Lanes
-from fnets.backends.llvm.code.tiles import Columns, Sum, accumulators, balanced, columns_by, contract, zeros
-from fnets.backends.llvm.code.tilings import Tile, divisor
+from fnets.backends.llvm.code.tiles import Columns, Sum, accumulators, columns_by, contract, nested, transposed, zeros
+from fnets.backends.llvm.code.tilings import covering, divisor
 from fnets.backends.llvm.kernels.blocks import FEW_IMAGES, SLAB
 from fnets.backends.llvm.kernels.direct import Correlation, WeightGradient, Weights
 from fnets.backends.llvm.kernels.slab import Slab
@@ -22,15 +22,11 @@ from fnets.primitives.conv_geometry import Ints, Step
 
 Index = int | str
 
-_UNROLLED = 8  # taps of a row
-
 
 def correlation(steps: Sequence[Step], lanes: int) -> type[Correlation] | None:
     """The kind of correlation that suits steps with few channels; None for the usual one."""
     dense = steps[0].dense
-    if dense.groups > 1:
-        return Depthwise if dense.cin == dense.cout == 1 else None
-    if dense.cout > lanes // 4 or dense.strides[2] > 1:
+    if dense.groups > 1 or dense.cout > lanes // 4 or dense.strides[2] > 1:
         return None
     widest = max([s.dense.out[2] for s in steps])
     several = max([s.dense.window for s in steps]) > 1  # for a single tap, planes cost more than they bring
@@ -43,110 +39,15 @@ def correlation(steps: Sequence[Step], lanes: int) -> type[Correlation] | None:
 def weight_gradient(step: Step, lanes: int) -> type[WeightGradient] | None:
     """The same for a weight gradient."""
     dense = step.dense
-    if dense.groups == 1 and dense.cout <= lanes // 4 and dense.cin >= lanes // 2:
-        return Swapped
-    if not dense.cin == dense.cout == 1:
-        return None
     if dense.groups > 1:
-        return DepthwiseGradient
-    return RowGradient if dense.strides[2] == 1 and dense.out[2] > 1 else None
+        return None
+    if dense.cout <= lanes // 4 and dense.cin >= lanes // 2:
+        return Swapped
+    row = dense.cin == dense.cout == 1 and dense.strides[2] == 1 and dense.out[2] > 1
+    return RowGradient if row else None
 
 
-def each(
-    f: Function,
-    sums: Sequence[Sum],
-    size: int,
-    a: str,
-    b: str,
-    types: Sequence[str],
-    values: Sequence[str],
-    body: Callable,
-) -> list[str]:
-    """Loops over sums that carry values: what `body(a, b, values)` makes of them."""
-    if not sums:
-        return body(a, b, values)
-    if sums[0].extent == 1:
-        return each(f, sums[1:], size, a, b, types, values, body)
-    with f.loop(0, sums[0].extent, 1, list(zip(types, values))) as loop:
-        pointers = (f.address(p, f.mul(loop.index, k), size) for p, k in ((a, sums[0].a), (b, sums[0].b)))
-        loop.next = each(f, sums[1:], size, *pointers, types, loop.values, body)
-    return loop.results
-
-
-# ------------------------------------------------------------------ depthwise
-
-
-class Depthwise(Correlation):
-    """Every channel has a window of its own."""
-
-    follows = 1
-
-    def __init__(self, e: Eqn, x: Var, w: Var, weights: Weights, steps: Sequence[Step], out: Ints, vector_bytes: int):
-        super().__init__(e, x, w, weights, steps, out, vector_bytes)
-        self.groups, self.cout = 1, self.channels
-
-    def tile(self, height: int, width: int) -> Tile:
-        return Tile(1, balanced(width, accumulators(self.vector_bytes) // 2), 1)
-
-    def sum(
-        self, f: Function, step: Step, a: str, rows: Sequence[int], b: str, columns: list[Columns]
-    ) -> Sequence[str]:
-        (v,) = [c.lanes for c in columns]
-        sums = self.taps(step)
-        unrolled = sums.pop() if sums[-1].extent <= _UNROLLED else Sum(1, 0, 0)
-
-        def taps(a: str, b: str, total: Sequence[str]) -> list[str]:
-            total = list(total)
-            seen: dict[int, str] = {}  # neighbours read the same
-            for t in range(unrolled.extent):
-                w = v.load(f.address(b, t * unrolled.b, self.size), self.dtype)
-                for i, row in enumerate(rows):
-                    at = row + t * unrolled.a
-                    if at not in seen:
-                        seen[at] = v.load(f.address(a, at, self.size), self.dtype)
-                    total[i] = v.fma(seen[at], w, total[i], self.dtype)
-            return total
-
-        total = zeros(len(rows), columns, self.dtype)
-        return each(f, sums, self.size, a, b, [v.type(self.dtype)] * len(rows), total, taps)
-
-
-def tiles_of_taps(
-    f: Function, stage: WeightGradient, a: str, w: str, most: int
-) -> Iterator[tuple[list[int], list[int], str, str]]:
-    """Loops over the taps, but for up to `most` at once: (steps of these in the slab, in the weights, slab, weights)."""
-    taps = stage.taps()
-    inner = [(0, 0)]
-    while taps and len(inner) * taps[-1].extent <= most:
-        d = taps.pop()
-        inner = [(i * d.a + x, i * d.b + r) for i in range(d.extent) for x, r in inner]
-    with stage.outer(f, taps, a, w) as (a, w):
-        yield [x for x, _ in inner], [r for _, r in inner], a, w
-
-
-class DepthwiseGradient(WeightGradient):
-    """The gradient of every channel's own window."""
-
-    def __init__(self, e: Eqn, step: Step, vector_bytes: int):
-        super().__init__(e, step, vector_bytes)
-        self.groups = 1
-
-    def add(self, f: Function, a: str, b: str, w: str, sums: Sequence[Sum]) -> None:
-        for k, columns in columns_by(f, self.outputs, self.lanes, 1):
-            (v,) = [c.lanes for c in columns]
-            x, y, target = (f.address(p, k, self.size) for p in (a, b, w))
-            for steps, places, image, weights in tiles_of_taps(f, self, x, target, accumulators(self.vector_bytes)):
-                pointers = [f.address(weights, p, self.size) for p in places]
-
-                def products(x: str, y: str, total: Sequence[str], steps=steps, v=v) -> list[str]:
-                    factor = v.load(y, self.dtype)
-                    at = [v.load(f.address(x, s, self.size), self.dtype) for s in steps]
-                    return [v.fma(p, factor, t, self.dtype) for p, t in zip(at, total)]
-
-                total = [v.load(p, self.dtype) for p in pointers]
-                types = [v.type(self.dtype)] * len(total)
-                for p, t in zip(pointers, each(f, sums, self.size, image, y, types, total, products)):
-                    v.store(t, p, self.dtype)
+# ------------------------------------------------------------------ one channel to one
 
 
 class RowGradient(WeightGradient):
@@ -157,9 +58,13 @@ class RowGradient(WeightGradient):
         type_ = whole.type(self.dtype)
         width = sums[-1].extent
         many = width // self.lanes * self.lanes
-        for steps, places, image, weights in tiles_of_taps(f, self, a, w, accumulators(self.vector_bytes)):
+        for steps, places, image, weights in self.tiles_of_taps(f, a, w, accumulators(self.vector_bytes)):
 
-            def row(x: str, y: str, total: Sequence[str], steps=steps) -> list[str]:
+            def row(at: list[Index], total: list[str], steps=steps, image=image) -> list[str]:
+                x, y = image, b
+                for i, s in zip(at, sums):
+                    x, y = (f.address(p, f.mul(i, k), self.size) for p, k in ((x, s.a), (y, s.b)))
+
                 def products(v: Lanes, at: Index, total: Sequence[str]) -> list[str]:
                     factor = v.load(f.address(y, at, self.size), self.dtype)
                     here = f.address(x, at, self.size)
@@ -172,8 +77,8 @@ class RowGradient(WeightGradient):
                     total = loop.results
                 return products(Lanes(f, self.lanes).first(width - many), many, total) if many < width else list(total)
 
-            start = [whole.const(0, self.dtype)] * len(steps)
-            for p, t in zip(places, each(f, sums[:-1], self.size, image, b, [type_] * len(steps), start, row)):
+            start = [(type_, whole.const(0, self.dtype))] * len(steps)
+            for p, t in zip(places, nested(f, [int(s.extent) for s in sums[:-1]], start, row)):
                 scalar, letter = one.type(self.dtype), "f32" if self.size == 4 else "f64"
                 name = f"llvm.vector.reduce.fadd.v{self.lanes}{letter}"
                 target = f.address(weights, p, self.size)
@@ -224,7 +129,7 @@ class Swapped(WeightGradient):
         sums = [Sum(s.extent, s.b, s.a) for s in sums]
         for k, columns in columns_by(f, cin, self.lanes, vectors):
             x, target = f.address(a, k, self.size), f.address(w, f.mul(k, cout), self.size)
-            for steps, places, image, weights in tiles_of_taps(f, self, x, target, room // vectors):
+            for steps, places, image, weights in self.tiles_of_taps(f, x, target, room // vectors):
                 tile = [(i, c) for i in range(len(steps)) for c in columns]
                 read = [c._replace(offset=steps[i] + c.offset) for i, c in tile]
                 total = zeros(cout, read, self.dtype)
@@ -259,6 +164,16 @@ class Planar(Correlation):
         if self.channels == 1:
             return source, step
         planes = f.op(f"getelementptr i8, ptr %scratch, i64 {self.planes}")
+        n = min(self.lanes, 8)
+        if min(self.plane, self.channels) >= n:  # squares, transposed in registers
+            row = Lanes(f, n)
+            with covering(f, self.plane, n) as i, covering(f, self.channels, n) as c:
+                from_ = f.address(source, f.add(f.mul(i, self.channels), c), self.size)
+                to = f.address(planes, f.add(f.mul(c, self.plane), i), self.size)
+                rows = [row.load(f.address(from_, k * self.channels, self.size), self.dtype) for k in range(n)]
+                for k, x in enumerate(transposed(f, self.dtype, rows)):
+                    row.store(x, f.address(to, k * self.plane, self.size), self.dtype)
+            return planes, self.plane * self.channels
         one, unroll = Lanes(f, 1), divisor(self.plane, 8)
         with f.count(self.plane, unroll) as i, f.count(self.channels) as c:
             from_ = f.address(source, f.add(f.mul(i, self.channels), c), self.size)
@@ -268,7 +183,7 @@ class Planar(Correlation):
                 one.store(x, f.address(to, k, self.size), self.dtype)
         return planes, self.plane * self.channels
 
-    def _step(self, f: Function, step: Step, source: str, result: str, first: Sequence[Index], g: Index) -> None:
+    def _step(self, f: Function, step: Step, source: str, result: str, first: Sequence[Index]) -> None:
         dense = step.dense
         depth, height, width = dense.out
         room = accumulators(self.vector_bytes) // self.cout

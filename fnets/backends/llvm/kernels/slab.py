@@ -40,10 +40,11 @@ class Slab:
     """What blocks of `block` output positions (depth, height; the width is never cut) read of an image in three dimensions.
 
     before: the border's size in front of each dimension. shape: positions along each dimension. channels: of each position.
-    needed: whether there is a border at all.
+    needed: whether there is a border at all. whole: for readers who see to that themselves, it is always the whole image.
+    held: elements that a block reads more than once, to be held in a cache.
     """
 
-    def __init__(self, steps: Sequence[Step], channels: int, block: Ints):
+    def __init__(self, steps: Sequence[Step], channels: int, block: Ints, whole: bool = False):
         dense = [s.dense for s in steps if s.dense.window]
         self.space, self.channels, self.strides = steps[0].dense.space, channels, steps[0].dense.strides
         reach = [[(d.taps[k] - 1) * d.dilations[k] - d.low[k] + 1 for d in dense] for k in range(3)]
@@ -52,12 +53,12 @@ class Slab:
         last = [
             max([1, *[(d.out[k] - 1) * d.strides[k] + r for d, r in zip(dense, reach[k])]]) for k in range(3)
         ]  # positions of the image that are read, zeros behind it included
-        self.needed = any(self.before) or any([n > m for n, m in zip(last, self.space)])
-        if self.needed:
-            depth, height = [(b - 1) * s + r for b, s, r in zip(block, self.strides, reach_of)]
-            self.shape = (depth, height, self.before[2] + max(last[2], self.space[2]))
-        else:
-            self.shape = self.space
+        self.whole = whole
+        self.needed = not whole and (any(self.before) or any([n > m for n, m in zip(last, self.space)]))
+        depth, height = [(b - 1) * s + r for b, s, r in zip(block, self.strides, reach_of)]
+        shape = (depth, height, self.before[2] + max(last[2], self.space[2]))
+        self.shape = shape if self.needed else self.space
+        self.held = prod(shape) * channels if self.needed or whole else 0
 
     @property
     def steps(self) -> Ints:
@@ -68,7 +69,7 @@ class Slab:
     @property
     def size(self) -> int:
         """Elements of scratch."""
-        return prod(self.shape) * self.channels if self.needed else 0
+        return self.held if self.needed else 0
 
     def offset(self, step: Step) -> int:
         """Where the first tap of the step's first output position is."""
@@ -76,6 +77,8 @@ class Slab:
 
     def fill(self, f: Function, dtype: np.dtype, width: int, image: str, scratch: str, first: Sequence[Index]) -> str:
         """Copy the block whose first output is at (depth, height) `first` of an image; the pointer from which to read it."""
+        if self.whole:
+            return image
         _, in_height, in_width = self.space
         at = [f.mul(i, s) for i, s in zip(first, self.strides)]
         row = in_width * self.channels

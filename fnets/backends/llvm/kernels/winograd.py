@@ -185,6 +185,8 @@ class Window(Stage):
 class Grid(Images):
     """A stage over the tiles of images, by blocks of tiles, whose transforms lie in scratch one position after the other."""
 
+    least = 8  # tiles of a block
+
     def __init__(self, e: Eqn, step: Step, form: Form, vector_bytes: int):
         dense = step.dense
         super().__init__(e, [step], dense.cin, vector_bytes)
@@ -192,7 +194,7 @@ class Grid(Images):
         self.vectors = -(-dense.cout // self.lanes)
         high, wide = (-(-n // form.m) for n in dense.out[1:])  # tiles
         each = form.products * (dense.cin + self.vectors * self.lanes) * _SIZE
-        most = min(64, max(8, _SCRATCH // each))
+        most = min(64, max(self.least, _SCRATCH // each))
         microseconds = 2 * dense.batch * high * wide * form.products * dense.cin * dense.cout / FLOPS
         self.by_blocks = dense.batch <= FEW_IMAGES and microseconds > 100
         self.wide = balanced(wide, most)
@@ -360,6 +362,8 @@ class Correlation(Grid):
 
 class WeightGradient(Grid):
     """The sum over tiles of (B' x B) times (A y A'), packed: a window's gradient, but for its own transform."""
+
+    least = 32  # since all sums are loaded and stored for a block, whose transforms are read but once
 
     def __init__(self, e: Eqn, x: Var, y: Var, result: Var, step: Step, form: Form, vector_bytes: int):
         super().__init__(e, step, form, vector_bytes)

@@ -17,7 +17,11 @@ from fnets.core.ir import Var
 WORTH_PARTS = 60_000  # estimated nanoseconds from which a chain is cut
 PART = 25_000  # estimated nanoseconds of a part
 MOST_PARTS = 64
-_FEW, _SMALL = 16, 1 << 12  # parts of a chain with a sum of more than so many bytes
+_FEW, _SMALL = 16, 1 << 12  # parts of a chain with sums of more than so many bytes
+_FEWEST, _COPY = (
+    4,
+    4.0,
+)  # and fewer of one with larger sums: so many nanoseconds of a part are worth a byte of its copies
 _FEW_CUTS = 8  # a chain that is worth cutting has as many parts at least, if its stages do
 _SUMS = 1 << 20  # bytes that all the parts' own copies of a result may take
 
@@ -66,8 +70,9 @@ class Chain:
         self.chunk = self.extent
         if self.extent > 1 and total >= worth:
             parts = min(self.extent, MOST_PARTS, max(2, round(total / part)))
-            if any([v.aval.nbytes > _SMALL for s in self.stages for v in s.accumulated]):
-                parts = min(parts, _FEW)  # each part's copy is cleared, filled and read once more
+            copies = sum([v.aval.nbytes for s in self.stages for v in s.accumulated])
+            if copies > _SMALL:  # each part's is cleared, filled and read once more
+                parts = min(parts, _FEW, max(_FEWEST, round(total / (_COPY * copies))))
             self.chunk = min(self.extent, -(-self.extent // (parts * unit)) * unit)
         for s in self.stages:
             s.chunk = self.chunk * (s.extent // self.extent)
