@@ -18,10 +18,8 @@ WORTH_PARTS = 60_000  # estimated nanoseconds from which a chain is cut
 PART = 25_000  # estimated nanoseconds of a part
 MOST_PARTS = 64
 _FEW, _SMALL = 16, 1 << 12  # parts of a chain with sums of more than so many bytes
-_FEWEST, _COPY = (
-    4,
-    4.0,
-)  # and fewer of one with larger sums: so many nanoseconds of a part are worth a byte of its copies
+_FEWEST = 4  # and fewer of one with larger sums, but so many
+_COPY = 4.0  # estimated nanoseconds of a part that are worth a byte of its copies
 _FEW_CUTS = 8  # a chain that is worth cutting has as many parts at least, if its stages do
 _SUMS = 1 << 20  # bytes that all the parts' own copies of a result may take
 
