@@ -12,6 +12,7 @@ from fnets import lax, nn
 pytest.importorskip("llvmlite")
 
 from fnets.backends.llvm.passes.prepare import prepare
+from fnets.backends.llvm.runtime import pool
 from fnets.backends.llvm.schedule import anchors
 from fnets.backends.llvm.schedule.chains import MOST_PARTS
 from fnets.backends.llvm.schedule.memory import rounded
@@ -79,3 +80,35 @@ def test_large_sums_have_few_parts(channels, few):
     calls = [s for s in schedule(prepare(jaxpr), 64, anchors.lower) if isinstance(s, Call)]
     (parts,) = [c.parts for call in calls for c in call.chains if any([s.accumulated for s in c.stages])]
     assert 4 <= parts <= 6 if few else parts > 6
+
+
+def test_what_passes_within_a_part_is_in_its_thread_s_scratch():
+    x, y = normal(130, 16, 16, 16), normal(130, 30)
+    jaxpr = fnets.make_jaxpr(step)(P, x, y).jaxpr
+    found = 0
+    for call in [s for s in schedule(prepare(jaxpr), 64, anchors.lower) if isinstance(s, Call)]:
+        plan = call.plan
+        for chain in call.chains:
+            own = max([s.scratch for s in call.stages])
+            live: list = []
+            for v in [v for v in chain.buffers if v in plan.local]:
+                users = [i for i, s in enumerate(chain.stages) if v in s.sources or v in s.stored]
+                assert v not in plan.place and v not in {*call.inputs, *call.outputs}
+                assert not any([v in c.buffers for c in call.chains if c is not chain])
+                assert all([v in chain.stages[i].sliced for i in users])
+                start = plan.local[v]
+                end = start + v.aval.nbytes * chain.chunk // chain.extent
+                assert own <= start and end <= plan.scratch
+                for first, last, a, b in live:
+                    assert end <= a or b <= start or users[-1] < first or last < users[0]
+                live.append((users[0], users[-1], start, end))
+                found += 1
+    assert found > 3
+    want = step(P, x, y)
+    for threads in (1, 2, 3):
+        before = pool.num_threads()
+        fnets.set_num_threads(threads)
+        got = fnets.jit(step, backend="llvm")(P, x, y)
+        fnets.set_num_threads(before)
+        for a, b in zip(fnets.tree.leaves(got), fnets.tree.leaves(want)):
+            np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
