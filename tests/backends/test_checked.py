@@ -377,16 +377,20 @@ def cut(request, monkeypatch):
         monkeypatch.setattr(regions, "is_worthwhile", lambda eqns: True)
 
 
+def _with_checks(check_bounds: bool, f: Callable, *args: Any) -> Any:
+    with config.using(check_bounds=check_bounds):
+        return f(*args)
+
+
 def same_when_checked(f: Callable, *args: Any, monkeypatch: Any) -> None:
     texts: list[str] = []
     real = loading.object_code
     monkeypatch.setattr(loading, "object_code", lambda *t: texts.append(t[0]) or real(*t))
     jitted = fnets.jit(lambda *args: f(*args), backend="llvm")  # what is compiled is kept by function
-    plain = jitted(*args)
+    plain = _with_checks(False, jitted, *args)
     assert texts and not any(["@fnets_check" in t for t in texts])
     texts.clear()
-    with config.using(check_bounds=True):
-        checked = jitted(*args)
+    checked = _with_checks(True, jitted, *args)
     assert any(["@fnets_check" in t for t in texts])
     for a, b in zip(fnets.tree.leaves(checked), fnets.tree.leaves(plain), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -407,9 +411,7 @@ def test_random_programs(cut, program, seed, dtype):
     x, y = arguments(seed, dtype)
     jitted = fnets.jit(lambda x, y: run(program, x, y), backend="llvm")
     with np.errstate(all="ignore"):
-        plain = jitted(x, y)
-        with config.using(check_bounds=True):
-            checked = jitted(x, y)
+        plain, checked = [_with_checks(c, jitted, x, y) for c in (False, True)]
     for a, b in zip(checked, plain, strict=True):
         np.testing.assert_array_equal(a, b)
 
