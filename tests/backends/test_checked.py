@@ -28,7 +28,7 @@ from fnets.backends.llvm.kernels import gathers, loops
 from fnets.backends.llvm.kernels.contraction import Pack
 from fnets.backends.llvm.kernels.stage import Stage
 from fnets.backends.llvm.passes.prepare import prepare as prepare_jaxpr
-from fnets.backends.llvm.runtime import loading
+from fnets.backends.llvm.runtime import loading, pool
 from fnets.backends.llvm.schedule import anchors, chains, regions
 from fnets.backends.llvm.schedule.regions import Call, schedule
 
@@ -382,23 +382,33 @@ def _with_checks(check_bounds: bool, f: Callable, *args: Any) -> Any:
         return f(*args)
 
 
-def same_when_checked(f: Callable, *args: Any, monkeypatch: Any) -> None:
-    texts: list[str] = []
+@pytest.fixture
+def have_checks(monkeypatch) -> list[bool]:
+    """Of each compilation, whether there are checks in it."""
+    pool.start()  # is compiled once, before
+    found: list[bool] = []
     real = loading.object_code
-    monkeypatch.setattr(loading, "object_code", lambda *t: texts.append(t[0]) or real(*t))
+
+    def compiled(*modules: Any, **options: Any) -> bytes:
+        found.append(any(["@fnets_check" in m.text for m in modules]))
+        return real(*modules, **options)
+
+    monkeypatch.setattr(loading, "object_code", compiled)
+    return found
+
+
+def same_when_checked(f: Callable, *args: Any) -> None:
     jitted = fnets.jit(lambda *args: f(*args), backend="llvm")  # what is compiled is kept by function
     plain = _with_checks(False, jitted, *args)
-    assert texts and not any(["@fnets_check" in t for t in texts])
-    texts.clear()
     checked = _with_checks(True, jitted, *args)
-    assert any(["@fnets_check" in t for t in texts])
     for a, b in zip(fnets.tree.leaves(checked), fnets.tree.leaves(plain), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.parametrize("name", WHOLE)
-def test_whole_programs(name: str, cut, monkeypatch):
-    same_when_checked(*WHOLE[name], monkeypatch=monkeypatch)
+def test_whole_programs(name: str, cut, have_checks: list[bool]):
+    same_when_checked(*WHOLE[name])
+    assert have_checks == [False, True]
 
 
 @hypothesis.settings(
@@ -456,15 +466,12 @@ def test_stages(name: str, vector_bytes: int):
 # ------------------------------------------------------------------ the setting
 
 
-def test_the_cache_keeps_checked_and_plain_code_apart(tmp_path, monkeypatch):
+def test_the_cache_keeps_checked_and_plain_code_apart(tmp_path, monkeypatch, have_checks: list[bool]):
     monkeypatch.setenv("FNETS_CACHE", "1")
     monkeypatch.setenv("FNETS_CACHE_DIR", str(tmp_path / "cache"))
-    texts: list[str] = []
-    real = loading.object_code
-    monkeypatch.setattr(loading, "object_code", lambda *t: texts.append(t[0]) or real(*t))
     x = normal(40, 30)
     for times in range(2):
         for check_bounds in (False, True):
             with config.using(check_bounds=check_bounds):
                 fnets.jit(lambda x: fnp.tanh(x) * 2 + 1, backend="llvm")(x)
-        assert ["@fnets_check" in t for t in texts] == [False, True], times
+        assert have_checks == [False, True], times
