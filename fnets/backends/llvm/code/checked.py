@@ -19,7 +19,7 @@ from typing import NamedTuple
 from fnets.backends.llvm.code.text import Function
 
 CHECK, CHECK_LANES, CHECK_BYTES = "fnets_check", "fnets_check_lanes", "fnets_check_bytes"
-TASKS = "fnets_parfor"
+SHARED = {"fnets_interrupted": 8}  # shared functions, and how many bytes they write through their operand
 LARGEST = 4096  # bytes of the memory that nobody needs: as large as any single access
 
 _POINTER, _VALUE = r"(%[\w.]+)", r"(%[\w.]+|-?\d+)"
@@ -35,7 +35,7 @@ _BYTES = re.compile(
     rf"  .*@(?:llvm\.)?mem(?:set|cpy)[\w.]*\(ptr {_POINTER}, (?:ptr {_POINTER}|i\d+ \d+), i64 {_VALUE}(?:, i1 false)?\)"
 )
 _CALL = re.compile(r"  .*call \w+ @(\w+)\((.*)\)")
-_HARMLESS = re.compile(rf"  (%[\w.]+ = icmp \w+ ptr .*|.*@llvm\.prefetch.*|call void @{TASKS}\(.*)")
+_HARMLESS = re.compile(r"  (%[\w.]+ = icmp \w+ ptr .*|.*@llvm\.prefetch.*|call void @fnets_parfor\(.*)")
 
 
 class Space(NamedTuple):
@@ -156,6 +156,10 @@ class _Rewriting:
             if m[2]:
                 n = self.check(m[2], f"i64 {n}", False, line, CHECK_BYTES)
             self.out.append(line[: m.start(3)] + n + line[m.end(3) :])
+        elif (m := _CALL.fullmatch(line)) and m[1] in SHARED:
+            self.out.append(
+                f"{line[: m.start(2)]}ptr {self.check(m[2].removeprefix('ptr '), SHARED[m[1]], True, line)})"
+            )
         elif (m := _CALL.fullmatch(line)) and (called := self.f.helpers.get(m[1])) is not None and called.spaces:
             operands = m[2].split(", ")
             for k, s in enumerate(called.spaces):

@@ -17,13 +17,13 @@ import ctypes
 import os
 import threading
 
-from fnets.backends.llvm.code.checked import CHECK, CHECK_BYTES, CHECK_LANES, TASKS
+from fnets.backends.llvm.code.checked import CHECK, CHECK_BYTES, CHECK_LANES
 from fnets.backends.llvm.code.text import ATTRIBUTES
 from fnets.backends.llvm.runtime import operands, signals, violations
 from fnets.backends.llvm.runtime.engine import Emission, Loaded, Module, host
 from fnets.backends.llvm.runtime.loading import load
 
-PARFOR, TAKE, GIVE, THREADS = TASKS, "fnets_take", "fnets_give", "fnets_threads"
+PARFOR, TAKE, GIVE, THREADS = "fnets_parfor", "fnets_take", "fnets_give", "fnets_threads"
 _SPIN = 1000  # pauses before a worker sleeps: longer would take the processor from BLAS's threads
 
 TEXT = f"""
