@@ -63,6 +63,7 @@ _SETTINGS: dict[str, tuple[Any, Any]] = {
         _flag,
         False,
     ),  # native convolutions of 3x3 windows by F(4x4): about 1.6 times as fast, errors of about 1e-5
+    "check_bounds": (_flag, False),  # native kernels check every load and store: for their tests, slow
     "retrace_warning": (int, 16),  # warn when a jitted function has been compiled this often; 0 never
     "traceback": (_one_of("filtered", "full"), "filtered"),
 }
@@ -112,6 +113,7 @@ CONTEXT = (
     "no_execution",
     "allow_f16_reductions",
     "fast_math",
+    "check_bounds",
 )
 _process_context = tuple([_values[k] for k in CONTEXT])
 _overridden = False  # becomes True with the first `using` block, for good

@@ -384,6 +384,16 @@ class CheckError(FnetsError, ValueError):
     """
 
 
+class KernelBoundsError(FnetsError, RuntimeError):
+    """With `check_bounds` on, a native kernel was about to touch memory that is not its own; it did not, but its results are worthless.
+
+    The message names the operand or result, its bytes and the instruction: a kernel of fnets, or one from outside, is wrong.
+
+    >>> issubclass(KernelBoundsError, RuntimeError)
+    True
+    """
+
+
 class MissingRuleError(FnetsError, TypeError, AttributeError):
     """A primitive has no rule for this transformation.
 

@@ -15,6 +15,7 @@ from fnets import errors
 
 CLASSES = errors.error_classes()
 ABSTRACT = {"FnetsError"}  # raised through its subclasses alone
+ABSTRACT |= {"KernelBoundsError"}  # raised for kernels that are wrong, never for what a user writes
 
 
 def run(code: str) -> None:

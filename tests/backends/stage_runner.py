@@ -1,15 +1,21 @@
-"""Runs one native stage by itself, part by part, as the driver would: for tests and measurements of kernels."""
+"""Runs one native stage by itself, part by part, as the driver would: for tests and measurements of kernels.
+
+Every load and store is checked, but with `FNETS_CHECK_BOUNDS=0` or for who asks for the plain code, to measure it.
+"""
 
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from fnets import config
 from fnets.backends.llvm.code.text import ATTRIBUTES, Function
 from fnets.backends.llvm.kernels.stage import Stage
-from fnets.backends.llvm.runtime.engine import Loaded, Module, host, object_code
+from fnets.backends.llvm.runtime import pool
+from fnets.backends.llvm.runtime.engine import Loaded, Module, object_code
 
 
 def module(functions: Sequence[Function]) -> str:
@@ -22,6 +28,7 @@ def module(functions: Sequence[Function]) -> str:
 
 
 _MARGIN, _UNTOUCHED = 64, 0xA5
+_CHECKED = os.environ.get("FNETS_CHECK_BOUNDS") != "0"
 
 
 def aligned(shape: Sequence[int], dtype: np.dtype) -> np.ndarray:
@@ -42,13 +49,16 @@ def intact(x: np.ndarray) -> bool:
     return all([(part == _UNTOUCHED).all() for part in around])
 
 
-def prepare(stage: Stage, parts: int = 3) -> Callable[..., list[np.ndarray]]:
+def prepare(stage: Stage, parts: int = 3, checked: bool = _CHECKED) -> Callable[..., list[np.ndarray]]:
     """A function of the operands' arrays (in the order of `stage.loaded`, contiguous) that returns those of `stage.stored`.
 
     The stage is cut into so many parts, as far as it can be.
     """
     stage.chunk = min(stage.extent, -(-stage.extent // (parts * stage.blocking)) * stage.blocking)
-    loaded = Loaded(object_code(Module(module([stage.write("stage")]))))
+    pool.start()  # has what a module refers to
+    with config.using(check_bounds=checked):
+        function = stage.function("stage")
+    loaded = Loaded(object_code(Module(module([function]))))
     count = len(stage.buffers)
     kernel = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * (count + 1), ctypes.c_long, ctypes.c_long)(
         loaded.address("stage")
@@ -65,6 +75,7 @@ def prepare(stage: Stage, parts: int = 3) -> Callable[..., list[np.ndarray]]:
             parts = [aligned(r.shape, r.dtype) if v in stage.accumulated else r for v, r in zip(stage.stored, results)]
             pointers = [a.ctypes.data for a in (*arrays, *parts)]
             kernel(*pointers, scratch.ctypes.data, low, min(low + step, stage.extent))
+            pool.raise_violation()
             assert all([intact(p) for p in (*parts, scratch)]), "written outside of the results"
             for v, r, p in zip(stage.stored, results, parts):
                 if v in stage.accumulated:
@@ -72,5 +83,4 @@ def prepare(stage: Stage, parts: int = 3) -> Callable[..., list[np.ndarray]]:
         return results
 
     run.loaded = loaded  # type: ignore[attr-defined]
-    host()
     return run

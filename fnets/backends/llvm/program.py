@@ -60,7 +60,7 @@ def compile_native(jaxpr: Jaxpr, own_outputs: bool = False, donated: tuple[int, 
     def explain(number: int) -> Jaxpr:
         return [s for s in _schedule(source)[1] if isinstance(s, Call)][number].jaxpr
 
-    saved = Saved(source, f"{pool.num_threads()} {config.read('fast_math')}")
+    saved = Saved(source, f"{pool.num_threads()} {config.read('fast_math')} {config.read('check_bounds')}")
     program, loaded = saved.find() or _compile(source, saved)
     if loaded is not None:
         program = program.replace(eqns=link(program.eqns, loaded, explain))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -87,6 +88,7 @@ class Function:
         self.globals: dict[str, str] = {}  # global variables, by name
         self.helpers: dict[str, Function] = {}  # other functions that this one calls, by name
         self.tasks: dict[str, Function] = {}  # functions that others call for this one, which consist of calls
+        self.spaces: Sequence[Any] = ()  # what its pointers may touch, where it is `checked`
         self.block = "entry"
         self._count = 0
 

@@ -57,7 +57,7 @@ class Body:
         """Have the functions of the stages in the module of `f`."""
         self.names = {}
         for i, s in enumerate([s for c in (*self.before, *self.chains) for s in c.stages]):
-            inner = s.write(f"{name}_{i}")
+            inner = s.function(f"{name}_{i}")
             f.take(inner)
             self.names[s] = inner.name
 

@@ -1,4 +1,4 @@
-"""Stages: what a region consists of. May import costs, core, text.
+"""Stages: what a region consists of. May import config, costs, core, checked, text.
 
 A stage is one function of machine code that makes some of a region's results from pointers to its operands. It works along one axis of length
 `extent`, and `write` gives a function of (pointers of `buffers`, scratch, low, high) that does the part [low, high) of it. Threads run parts
@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from fnets import config
 from fnets.backends.costs import bytes_of, flops_of
+from fnets.backends.llvm.code.checked import Space, checked
 from fnets.backends.llvm.code.text import Function
 from fnets.core.ir import Eqn, Var
 
@@ -88,6 +90,26 @@ class Stage:
         self.pointer = {v: f"%b{i}" for i, v in enumerate(self.buffers)}
         pointers = [f"ptr{'' if alias else ' noalias'} %b{i}" for i in range(len(self.buffers))]
         return Function(name, [*pointers, "ptr %scratch", "i64 %low", "i64 %high"])
+
+    def function(self, name: str) -> Function:
+        """What `write` gives, with every access to memory checked if the setting `check_bounds` says so."""
+        f = self.write(name)
+        return checked(f, self.spaces()) if config.read("check_bounds") else f
+
+    def spaces(self) -> list[Space]:
+        """What a part may touch: of operands and results that are `aligned` its own elements."""
+        names = [e.prim.name for e in self.eqns]
+        title = f"{type(self).__name__} {' '.join(names[:4])}{' ...' if names[4:] else ''}"
+        out = []
+        for i, v in enumerate(self.buffers):
+            writes = i >= len(self.loaded)
+            number = i - len(self.loaded) if writes else i
+            nbytes = 8 if v.aval.weak_type else v.aval.nbytes
+            step = nbytes // self.extent if v in self.aligned else None
+            assert step is None or step * self.extent == nbytes, (self, v)
+            kind = "result" if writes else "operand"
+            out.append(Space(f"%b{i}", nbytes, writes, f"{kind} {number} ({v.aval}) of {title}", step))
+        return [*out, Space("%scratch", self.scratch, True, f"scratch of {title}")]
 
     def write(self, name: str) -> Function:
         """The stage as a function."""

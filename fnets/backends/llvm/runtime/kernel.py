@@ -1,5 +1,5 @@
-"""Native calls: a region becomes a function that Python can call with arrays, and an equation that the NumPy backend can place. May import core,
-driver, engine, memory, operands, pool, regions, stage, text.
+"""Native calls: a region becomes a function that Python can call with arrays, and an equation that the NumPy backend can place. May import config,
+core, driver, engine, memory, operands, pool, regions, stage, text, violations.
 
 The entry of a region is a C function of CPython's fast calling convention: it takes the operands and the empty results, has the arrays' data
 pointers read from the objects, runs the stages and returns the results. If an operand is not exactly what it should be, a contiguous array
@@ -18,12 +18,14 @@ from typing import Any
 
 import numpy as np
 
+from fnets import config
 from fnets.backends.llvm.code.text import ATTRIBUTES, Function
 from fnets.backends.llvm.kernels.stage import Stage
 from fnets.backends.llvm.runtime import pool
 from fnets.backends.llvm.runtime.driver import Driver, Table
 from fnets.backends.llvm.runtime.engine import Loaded, Module
 from fnets.backends.llvm.runtime.operands import OPERANDS, RESULTS, constant_of
+from fnets.backends.llvm.runtime.violations import VIOLATED
 from fnets.backends.llvm.schedule.memory import Plan
 from fnets.backends.llvm.schedule.regions import Call
 from fnets.core.avals import ShapedArray
@@ -52,7 +54,8 @@ _new_function.argtypes = (ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)
 
 
 class Retry:
-    """Takes over from an entry: with contiguous arrays, or, if it gets no results, in NumPy, for the error that the kernels found.
+    """Takes over from an entry: with contiguous arrays, or, if it gets no results, for the error that the kernels found: in NumPy, but for
+    accesses outside of what they may touch.
 
     It is the entry's `self`, so what it holds lives as long as the entry. `explain` gives the program of the call.
     """
@@ -69,6 +72,7 @@ class Retry:
     def __call__(self, *args: Any) -> Any:
         inputs = [_as_expected(x, a) for x, a in zip(args, self._inputs)]
         if len(args) == len(self._inputs):
+            pool.raise_violation()
             eval_jaxpr(self._explain(), inputs)
             raise IndexingError(
                 "[jit] expected indices within bounds, got some beyond. Run it with backend='numpy' to see where."
@@ -100,6 +104,9 @@ def _entry(name: str, region: Call, names: dict[Stage, str]) -> Function:
     driver = Driver(f, plan, names, data, block, threads)
     driver.run(region.chains)
     wrong = driver.errors(region.stages)
+    if config.read("check_bounds"):
+        violations = f.call("i64", VIOLATED)
+        wrong = f.op(f"add i64 {wrong}, {violations}") if wrong else violations
     if unlocked:
         f.call("void", "PyEval_RestoreThread", ("ptr", state))
     if block:
@@ -156,7 +163,7 @@ def modules_of(regions: list[Call]) -> tuple[list[Module], list[str]]:
     for k, region in enumerate(regions):
         names: dict[Stage, str] = {}
         for i, s in enumerate([s for c in region.chains for s in c.stages]):
-            names[s] = _shared(stages, s.write(f"stage{k}_{i}")).name
+            names[s] = _shared(stages, s.function(f"stage{k}_{i}")).name
         entries.append(_shared(calls, _entry(f"entry{k}", region, names)).name)
     written = [*stages.values()]
     inner = [h for f in written for h in f.helpers.values()]

@@ -1,4 +1,4 @@
-"""Threads and memory for native code. May import engine, loading, operands, signals, text.
+"""Threads and memory for native code. May import checked, engine, loading, operands, signals, text, violations.
 
 `fnets_parfor(task, operands, n, limit)` runs task(operands, i, thread) for all i below n, on several threads, whose numbers are below `limit`.
 `fnets_take(bytes)` gives a block of memory, the one that was given back last if it is large enough; `fnets_give` gives it back.
@@ -17,8 +17,9 @@ import ctypes
 import os
 import threading
 
+from fnets.backends.llvm.code.checked import CHECK, CHECK_BYTES, CHECK_LANES
 from fnets.backends.llvm.code.text import ATTRIBUTES
-from fnets.backends.llvm.runtime import operands, signals
+from fnets.backends.llvm.runtime import operands, signals, violations
 from fnets.backends.llvm.runtime.engine import Emission, Loaded, Module, host
 from fnets.backends.llvm.runtime.loading import load
 
@@ -260,9 +261,12 @@ def start() -> None:
     """Load the code that all modules share and have the workers running."""
     with _lock:
         if not _pool:
-            _pool.append(load(Module(TEXT + operands.text(host().head) + signals.TEXT + ATTRIBUTES)))
+            shared = (TEXT, operands.text(host().head), signals.TEXT, violations.TEXT, ATTRIBUTES)
+            _pool.append(load(Module("".join(shared))))
             operands.fill(_pool[0].variable)
-            for name in (PARFOR, TAKE, GIVE, THREADS, operands.OPERANDS, operands.RESULTS, signals.INTERRUPTED):
+            own = (PARFOR, TAKE, GIVE, THREADS)
+            others = (operands.OPERANDS, operands.RESULTS, signals.INTERRUPTED, violations.VIOLATED)
+            for name in (*own, *others, CHECK, CHECK_LANES, CHECK_BYTES):
                 host().binding.add_symbol(name, _pool[0].address(name))
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(_pool[0]))
             os.register_at_fork(after_in_child=_after_fork)
@@ -282,6 +286,11 @@ def emit(calls: ctypes.Array[Emission]) -> None:
     run = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
     code = _pool[0]
     run(code.address(PARFOR))(code.address("emission"), ctypes.addressof(calls), len(calls), _word("threads").value)
+
+
+def raise_violation() -> None:
+    """Raise the error for an access outside of what a checked stage may touch, if there has been one."""
+    violations.raise_first(_pool[0].variable)
 
 
 def _after_fork() -> None:
