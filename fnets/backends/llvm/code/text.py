@@ -326,6 +326,15 @@ class Lanes:
             x = self.op(f"call {t} @{name}(ptr {pointer}, i32 {align}, {masks} {self.mask}, {t} zeroinitializer)")
         return self.op(f"icmp ne {t} {x}, {'0' if self.count == 1 else 'zeroinitializer'}") if dtype == BOOL else x
 
+    def gather(self, pointer: str, offsets: str, index: np.dtype, dtype: np.dtype) -> str:
+        """What lies `offsets` elements from a pointer, lane by lane."""
+        t, element, n = self.type(dtype), _TYPES[dtype], self.count
+        places = self.op(f"getelementptr inbounds {element}, ptr {pointer}, {self.type(index)} {offsets}")
+        name = f"llvm.masked.gather.v{n}{_suffix(element)}.v{n}p0"
+        self.function.declarations.add(f"declare {t} @{name}(<{n} x ptr>, i32 immarg, <{n} x i1>, {t})")
+        operands = (f"<{n} x ptr> {places}", f"i32 {dtype.itemsize}", f"<{n} x i1> splat (i1 true)", f"{t} poison")
+        return self.op(f"call {t} @{name}({', '.join(operands)})")
+
     def store(self, x: str, pointer: str, dtype: np.dtype) -> None:
         element = "i8" if dtype == BOOL else _TYPES[dtype]
         t, align = vector_type(element, self.count), dtype.itemsize

@@ -56,21 +56,21 @@ def vectors(
     f: Function, width: int, body: Callable[[Lanes, str], object], low: str | int = "%low", high: str | int = "%high"
 ) -> None:
     """A loop in vectors, whose rest is a vector with a mask that is computed."""
-    full = _last_step(f, low, high, width)
+    full = last_step(f, low, high, width)
     with f.when(f.op(f"icmp slt i64 {low}, {full}")), f.loop(low, full, width) as loop:
         body(Lanes(f, width), loop.index)
     if width > 1:
         with f.when(f.op(f"icmp slt i64 {full}, {high}")):
-            body(_up_to(f, width, full, high), full)
+            body(up_to(f, width, full, high), full)
 
 
-def _last_step(f: Function, low: str | int, high: str | int, step: int) -> str:
+def last_step(f: Function, low: str | int, high: str | int, step: int) -> str:
     """Where whole steps from `low` end."""
     rest = f.op(f"urem i64 {f.op(f'sub i64 {high}, {low}')}, {step}")
     return f.op(f"sub i64 {high}, {rest}")
 
 
-def _up_to(f: Function, width: int, at: str, high: str | int) -> Lanes:
+def up_to(f: Function, width: int, at: str, high: str | int) -> Lanes:
     """A vector at column `at` of which loads and stores touch what lies below `high`."""
     lanes = Lanes(f, width)
     numbers = f"<{', '.join(f'i64 {i}' for i in range(width))}>"
@@ -531,7 +531,7 @@ class NestStage(Stage):
                     v.store(x, place, d)
 
             keep(start)
-            full = _last_step(f, "%low", "%high", step)
+            full = last_step(f, "%low", "%high", step)
             with f.when(f.op(f"icmp slt i64 %low, {full}")):
                 with f.loop("%low", full, block, list(zip(types, start))) as outer:
                     end = f.smaller(f.add(outer.index, block), full)
@@ -539,7 +539,7 @@ class NestStage(Stage):
                 keep(outer.results)
             with f.when(f.op(f"icmp slt i64 {full}, %high")), f.loop(full, "%high", w) as loop:
                 totals = [v.load(place, d) for place, d in zip(places, dtypes)]
-                keep(body(_up_to(f, w, loop.index, "%high"), loop.index, totals))
+                keep(body(up_to(f, w, loop.index, "%high"), loop.index, totals))
             return across([v.load(place, d) for place, d in zip(places, dtypes * unroll)])
 
         done, totals = 0, start

@@ -1,7 +1,7 @@
 """Compound primitives in terms of those that kernels are made of. May import core, grouping, text.
 
 softmax, log_softmax and logsumexp become elementwise work and reductions, basic indices slices and reshapes, and reductions
-over trailing and other axes two reductions. A sum of pieces that are padded with zeros to lie side by side becomes their concatenation; one element put into each row of zeros, a comparison
+over trailing and other axes two reductions. What sorts along another axis than the last sorts what is transposed. A sum of pieces that are padded with zeros to lie side by side becomes their concatenation; one element put into each row of zeros, a comparison
 of the columns' numbers.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from fnets.backends.llvm.code.text import DOUBLE, SINGLE
+from fnets.backends.llvm.code.text import DOUBLE, SINGLE, is_supported
 from fnets.backends.llvm.schedule.grouping import REDUCTIONS, fits_a_nest
 from fnets.core.avals import ShapedArray
 from fnets.core.ir import Atom, Eqn, Jaxpr, Literal, Var, drop_dead
@@ -129,10 +129,28 @@ def _reduction(e: Eqn) -> list[Eqn] | None:
     return w.ending_in(w(e.prim.name, w(e.prim.name, x, axes=tuple(range(last, x.aval.ndim))), axes=others))
 
 
+def _sorting(e: Eqn) -> list[Eqn] | None:
+    x, axis = e.invars[0].aval, e.params["dimension"]
+    behind = x.shape[axis + 1 :]
+    plain = all([type(v) is Var and is_supported(v.aval.dtype) for v in e.invars])
+    if not plain or axis == x.ndim - 1:
+        return None
+    w = _Writer(e)
+    if all([n == 1 for n in behind]):
+        rows = [w("reshape", v, new_sizes=x.shape[: axis + 1]) for v in e.invars]
+        y = w(e.prim.name, *rows, **{**e.params, "dimension": axis})
+        return w.ending_in(w("reshape", y, new_sizes=x.shape))
+    last = x.ndim - 1
+    swapped = tuple([{axis: last, last: axis}.get(i, i) for i in range(x.ndim)])
+    rows = [w("transpose", v, permutation=swapped) for v in e.invars]
+    return w.ending_in(w("transpose", w(e.prim.name, *rows, **{**e.params, "dimension": last}), permutation=swapped))
+
+
 _ROWS = {"softmax": _softmax, "log_softmax": _log_softmax, "logsumexp": _logsumexp}
 _EXPANSIONS = {
     **dict.fromkeys(_ROWS, _row_functions),
     **dict.fromkeys(REDUCTIONS, _reduction),
+    **dict.fromkeys(("sort", "argsort", "lexsort"), _sorting),
     "getitem": _getitem,
     "place": _place,
 }
