@@ -269,16 +269,22 @@ def normal(key: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarr
 # ------------------------------------------------------------------ permutations
 
 
-def order(key: np.ndarray, shape: tuple[int, ...], axis: int) -> np.ndarray:
-    """Random permutations of 0 .. n - 1 along an axis of the shape, int64.
+def order_rounds(shape: tuple[int, ...]) -> int:
+    """How many sorts by 32 random bits make it improbable that two elements tie in all of them: JAX's rule.
 
-    Repeated stable sorts by 32 random bits, in as many rounds as leave it improbable that two elements tie in all of them: JAX's rule.
+    >>> order_rounds((1000,)), order_rounds((2000,))
+    (1, 2)
     """
+    return math.ceil(3 * math.log(max(1, math.prod(shape))) / math.log(2**32 - 1))
+
+
+def order(key: np.ndarray, shape: tuple[int, ...], axis: int) -> np.ndarray:
+    """Random permutations of 0 .. n - 1 along an axis of the shape, int64: repeated stable sorts by 32 random bits."""
     axis += key.ndim - 1
     out_shape = (*key.shape[:-1], *shape)
     where = np.arange(out_shape[axis], dtype=np.uint64).reshape(-1, *(1,) * (len(out_shape) - axis - 1))
     out = np.broadcast_to(where, out_shape)
-    for _ in range(math.ceil(3 * math.log(max(1, math.prod(shape))) / math.log(2**32 - 1))):
+    for _ in range(order_rounds(shape)):
         key, sort_key = _split(key, 2)
         packed = bits(sort_key, shape, 32).astype(np.uint64)
         packed <<= np.uint64(32)

@@ -23,7 +23,11 @@ def loop(x):
 
 
 def mixed(x):
-    return fnp.linalg.svd(fnp.exp(x) * 2, compute_uv=False), fnp.sum(x, axis=0), fnp.cumsum(fnp.tanh(x) + table[0], axis=1)
+    return (
+        fnp.linalg.svd(fnp.exp(x) * 2, compute_uv=False),
+        fnp.sum(x, axis=0),
+        fnp.cumsum(fnp.tanh(x) + table[0], axis=1),
+    )
 
 
 PROGRAMS = [

@@ -216,6 +216,18 @@ def test_loops_run_natively():
     same(lambda x: lax.while_loop(lambda s: s[1][-1] > 0.01, shrink, (0, x)), rows[0])
 
 
+@pytest.mark.parametrize("n", [2, 100, 3000])
+def test_permutations(n: int):
+    """In one and in two rounds, of several keys, and within a loop."""
+    key = fnets.random.key(n)
+    same(lambda key: fnets.random.permutation(key, n), key)
+    x = rng.standard_normal((6, 50))
+    same(lambda key: fnets.random.permutation(key, x, axis=1, independent=True), key)
+    keys = fnets.random.split(key, 3)
+    same(fnets.vmap(lambda key: fnets.random.permutation(key, 40)), keys)
+    same(lambda keys: lax.scan(lambda c, key: (c + 1, fnets.random.permutation(key, n)[:9]), 0, keys), keys)
+
+
 def test_parts_of_rows(monkeypatch):
     from fnets.backends.llvm.schedule import chains
 

@@ -165,10 +165,10 @@ class _Sorting(Stage):
         return -(-count // self.width)
 
     def network_time(self, count: int) -> float:
-        """Estimated nanoseconds to sort so many words."""
+        """Estimated nanoseconds to sort so many words: half of the vectors are compared with others in each of t (t + 1) / 2 steps."""
         m = self.vectors(count)
-        steps = log2(self.width * m) + 1
-        return 0.5 * m * steps * steps / 2 + 20
+        doublings = log2(self.width * m)
+        return 0.35 * (self.bytes / 64) ** 0.5 * m * doublings * (doublings + 1) + 30
 
     def sort(self, f: Function, pointer: str, count: Offset) -> None:
         """Sort the words at a pointer; so many, and what fills up the last vector."""
@@ -260,7 +260,7 @@ class Order(_Sorting):
 
     @property
     def nanoseconds(self) -> float:
-        time = len(self.words) * (self.network_time(self.first) + 2 * self.first)
+        time = len(self.words) * (self.network_time(self.first) + self.first)
         if self.scans:
             bytes_ = self.n * self.x.aval.dtype.itemsize
             time = time * (1 + log2(self.n / self.first)) + 0.05 * bytes_

@@ -1,4 +1,4 @@
-"""Compound primitives in terms of those that kernels are made of. May import core, grouping, text.
+"""Compound primitives in terms of those that kernels are made of. May import core, grouping, random_kernels, text.
 
 softmax, log_softmax and logsumexp become elementwise work and reductions, basic indices slices and reshapes, and reductions
 over trailing and other axes two reductions. What sorts along another axis than the last sorts what is transposed. A sum of pieces that are padded with zeros to lie side by side becomes their concatenation; one element put into each row of zeros, a comparison
@@ -17,6 +17,7 @@ from fnets.backends.llvm.schedule.grouping import REDUCTIONS, fits_a_nest
 from fnets.core.avals import ShapedArray
 from fnets.core.ir import Atom, Eqn, Jaxpr, Literal, Var, drop_dead
 from fnets.core.primitive import registry
+from fnets.primitives.random_kernels import order_rounds
 
 
 class _Writer:
@@ -146,11 +147,37 @@ def _sorting(e: Eqn) -> list[Eqn] | None:
     return w.ending_in(w("transpose", w(e.prim.name, *rows, **{**e.params, "dimension": last}), permutation=swapped))
 
 
+def _random_order(e: Eqn) -> list[Eqn] | None:
+    """The kernel's rounds: the order of random bits, which each further round puts into the order of others."""
+    key, shape = e.invars[0], e.params["shape"]
+    rounds, batch = order_rounds(shape), key.aval.shape[:-1]
+    if type(key) is not Var or key.aval.shape[-1] != 2 or e.params["axis"] != len(shape) - 1:
+        return None
+    if rounds == 0 or rounds > 1 and (batch or len(shape) > 1) or 0 in (*batch, *shape):
+        return None
+    w, order = _Writer(e), None
+
+    def half(keys: Var, i: int) -> Var:
+        first, last = (0,) * len(batch) + (i, 0), (*batch, i + 1, 2)
+        part = w("slice", keys, start_indices=first, limit_indices=last, strides=None)
+        return w("reshape", part, new_sizes=(*batch, 2))
+
+    for further in range(rounds - 1, -1, -1):
+        keys = w("random_split", key, shape=(2,))
+        bits = w("random_bits", half(keys, 1), shape=shape, width=32)
+        places = w("argsort", bits, dimension=bits.aval.ndim - 1, is_stable=True)
+        order = places if order is None else w("gather", order, places, axes=(0,), unique=True)
+        key = half(keys, 0) if further else key
+    assert order is not None
+    return w.ending_in(order)
+
+
 _ROWS = {"softmax": _softmax, "log_softmax": _log_softmax, "logsumexp": _logsumexp}
 _EXPANSIONS = {
     **dict.fromkeys(_ROWS, _row_functions),
     **dict.fromkeys(REDUCTIONS, _reduction),
     **dict.fromkeys(("sort", "argsort", "lexsort"), _sorting),
+    "random_order": _random_order,
     "getitem": _getitem,
     "place": _place,
 }
