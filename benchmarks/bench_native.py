@@ -1,4 +1,4 @@
-"""The native backend on chains of elementwise work and row reductions: against the NumPy backend, jax.jit and PyTorch, in turns in one process.
+"""The native backend on chains of elementwise work, row reductions, sorting: against the NumPy backend, jax.jit and PyTorch, in turns in one process.
 
 Threads are everybody's default; `FNETS_NUM_THREADS=1` gives ours with one.
 """
@@ -155,6 +155,51 @@ def loss_contenders() -> dict:
     }
 
 
+# ------------------------------------------------------------------ sorting, selecting, searching
+
+
+def largest_contenders() -> dict:
+    import jax
+    import jax.numpy as jnp
+    import torch
+
+    x = normal(1000, 1000)
+    jitted, j, t = jax.jit(lambda x: jax.lax.top_k(x, 10)), jnp.asarray(x), torch.tensor(x)
+    return {
+        **ours(lambda x: lax.top_k(x, 10), x),
+        "jax": lambda: jax.block_until_ready(jitted(j)),
+        "torch": lambda: torch.topk(t, 10),
+    }
+
+
+def order_contenders() -> dict:
+    import jax
+    import jax.numpy as jnp
+    import torch
+
+    x = normal(1000, 100)
+    jitted, j, t = jax.jit(jnp.argsort), jnp.asarray(x), torch.tensor(x)
+    return {
+        **ours(fnp.argsort, x),
+        "jax": lambda: jax.block_until_ready(jitted(j)),
+        "torch": lambda: torch.argsort(t, stable=True),
+    }
+
+
+def search_contenders() -> dict:
+    import jax
+    import jax.numpy as jnp
+    import torch
+
+    a, v = np.sort(normal(10_000)), normal(100_000)
+    jitted, j, t = jax.jit(jnp.searchsorted), [jnp.asarray(x) for x in (a, v)], [torch.tensor(x) for x in (a, v)]
+    return {
+        **ours(fnp.searchsorted, a, v),
+        "jax": lambda: jax.block_until_ready(jitted(*j)),
+        "torch": lambda: torch.searchsorted(*t),
+    }
+
+
 # ------------------------------------------------------------------ the tutorial's step
 
 
@@ -187,6 +232,9 @@ WORKLOADS = {
     "Adam update of 1M parameters": (adam_contenders, None, None),
     "layer norm, 1024 x 1024": (norm_contenders, None, None),
     "softmax cross-entropy and gradient, 512 x 1000": (loss_contenders, None, None),
+    "10 largest of each of 1000 rows of 1000": (largest_contenders, None, None),
+    "order of each of 1000 rows of 100": (order_contenders, None, None),
+    "places of 100000 values among 10000": (search_contenders, None, None),
     "MNIST CNN training step, batch 64": (step_contenders, None, None),
 }
 

@@ -86,6 +86,15 @@ def test_lengths(n: int):
         check("searchsorted", a, x[1], side="left", batch_ndim=0, vector_bytes=vector_bytes)
 
 
+@pytest.mark.parametrize("n", [63, 64, 65, 130, 700, 1023, 2048, 3001])
+def test_blocks_of_the_cache(n: int, monkeypatch):
+    monkeypatch.setattr(sorting, "_CACHED", 256)
+    for dtype, vector_bytes in (("f4", 64), ("f8", 32)):
+        x = values((2, n), dtype, "special")
+        check("sort", x, dimension=1, vector_bytes=vector_bytes)
+        check("argsort", x, dimension=1, is_stable=True, vector_bytes=vector_bytes)
+
+
 def test_zeros_and_their_signs():
     """Sorted values put -0.0 first; orders take both zeros for equal."""
     x = np.array([[0.0, -0.0, 1.0, -0.0, 0.0]], np.float32)

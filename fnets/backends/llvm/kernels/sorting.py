@@ -1,10 +1,10 @@
 """Sorting and selecting along the last axis as stages: sort, orders by one or several keys, the k largest. May import core, nest, operations, stage, text.
 
 Numbers become signed integers of the same order, NaN the largest, and these are sorted by a network: vectors of them are compared and exchanged
-at fixed distances, without a branch, which takes n log(n)^2 steps and still is faster than what compares one by one up to hundreds of
-thousands. For an order, the position is in the lower half of a word of 64 bits whose upper half is the key, so that words are unique and no sort
-needs to be stable; keys of 64 bits and several keys take a pass for each 32 bits, the last ones first. The k largest are kept in a list to which
-what beats the k-th of them is added, until it is sorted again.
+at fixed distances, without a branch. That takes n log(n)^2 steps, and is faster than what compares one by one at any length that fits into memory.
+For an order, the position is in the lower half of a word of 64 bits whose upper half is the key, so that words are unique and no sort needs to
+be stable; keys of 64 bits and several keys take a pass for each 32 bits, the last ones first. The k largest are kept in a list to which what
+beats the k-th of them is added, until it is sorted again.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from fnets.backends.llvm.kernels.stage import Stage
 from fnets.core.ir import Eqn, Literal, Var
 
 _BLOCK = 64  # elements that are compared together with the k-th largest: as many as a word has bits
+_CACHED = 1 << 18  # bytes of a block of the network
 _LONGEST = 1 << 30  # of a row
 
 
@@ -72,77 +73,113 @@ def from_key(v: Lanes, x: str, dtype: np.dtype) -> str:
 # ------------------------------------------------------------------ the network
 
 
-def network(dtype: np.dtype, width: int) -> Function:
-    """A function (pointer, how many vectors, at least one) that sorts integers in place.
+class Network:
+    """`sort`, a function (pointer, how many vectors, at least one) that sorts integers in place.
 
     Sorted runs are doubled: a run is compared with the next one in reverse, which leaves the smaller half of both in the one and the larger
     in the other, and each half is sorted by comparing at half the distance, a quarter, and so on. What would lie behind the end counts as larger
-    than anything, and is never touched.
+    than anything, and is never touched. Blocks that stay in the cache are sorted first, and are gone through by themselves for distances within.
     """
-    f = Function(f"sort_{scalar_type(dtype)}x{width}", ["ptr %x", "i64 %m"], linkage="internal")
-    v = Lanes(f, width)
 
-    def exchange(a: str, b: str) -> tuple[str, str]:
-        return v.intrinsic("smin", dtype, a, b), v.intrinsic("smax", dtype, a, b)
+    def __init__(self, dtype: np.dtype, width: int):
+        self.dtype, self.width = dtype, width
+        self.block = _CACHED // (width * dtype.itemsize)
+        self.suffix = f"{scalar_type(dtype)}x{width}"
+        self.halve = self._halve()
+        self.sort = self._sort()
 
-    def inside(x: str, partner: Callable[[int], int]) -> str:
-        """Lanes exchanged with their partners."""
-        low, high = exchange(x, v.shuffle(x, "poison", [partner(i) for i in range(width)], dtype))
-        return v.shuffle(low, high, [i if i < partner(i) else width + i for i in range(width)], dtype)
+    def _begin(self, name: str, *more: str) -> tuple[Function, str]:
+        """A function, and whether there are more vectors than a block has."""
+        self.f = f = Function(f"{name}_{self.suffix}", ["ptr %x", "i64 %m", *more], linkage="internal")
+        self.v = Lanes(f, self.width)
+        return f, f.op(f"icmp sgt i64 %m, {self.block}")
 
-    def halved(x: str, distance: int) -> str:
+    def _sort(self) -> Function:
+        f, long = self._begin("sort")
+        with f.when(long):
+            self._blocks(f.name)
+        with f.when(f.op(f"xor i1 {long}, true")):
+            self._each(self._sorted)
+        with f.repeat([("i64", f.op(f"select i1 {long}, i64 {self.block}, i64 1"))]) as loop:
+            size = loop.values[0]
+            f.go_on(loop, f.op(f"icmp slt i64 {size}, %m"))
+            self._pairs(size, True)
+            distance = f.op(f"lshr i64 {size}, 1")
+            f.call("void", self.halve.name, ("ptr", "%x"), ("i64", "%m"), ("i64", distance), declare=False)
+            loop.next = [f.op(f"shl i64 {size}, 1")]
+        f.do("ret void")
+        f.take(self.halve)
+        return f
+
+    def _halve(self) -> Function:
+        """Comparing at a distance, at half of it, and so on."""
+        f, long = self._begin("halve", "i64 %distance")
+        least = f.op(f"select i1 {long}, i64 {self.block}, i64 1")
+        with f.repeat([("i64", "%distance")]) as loop:
+            distance = loop.values[0]
+            f.go_on(loop, f.op(f"icmp sge i64 {distance}, {least}"))
+            self._pairs(distance, False)
+            loop.next = [f.op(f"lshr i64 {distance}, 1")]
+        with f.when(long):
+            self._blocks(f.name, ("i64", str(self.block // 2)))
+        with f.when(f.op(f"xor i1 {long}, true")):
+            self._each(lambda x: self._halved(x, self.width // 2))
+        f.do("ret void")
+        return f
+
+    def _at(self, i: Offset) -> str:
+        return self.f.address("%x", self.f.mul(i, self.width), self.dtype.itemsize)
+
+    def _blocks(self, name: str, *more: tuple[str, str]) -> None:
+        f = self.f
+        with f.loop(0, "%m", self.block) as loop:
+            count = f.smaller(f.op(f"sub i64 %m, {loop.index}"), self.block)
+            f.call("void", name, ("ptr", self._at(loop.index)), ("i64", str(count)), *more, declare=False)
+
+    def _exchanged(self, a: str, b: str) -> tuple[str, str]:
+        return self.v.intrinsic("smin", self.dtype, a, b), self.v.intrinsic("smax", self.dtype, a, b)
+
+    def _within(self, x: str, bits: int) -> str:
+        """Lanes exchanged with those whose numbers differ in these bits."""
+        w = self.width
+        low, high = self._exchanged(x, self.v.shuffle(x, "poison", [i ^ bits for i in range(w)], self.dtype))
+        return self.v.shuffle(low, high, [i if i < i ^ bits else w + i for i in range(w)], self.dtype)
+
+    def _halved(self, x: str, distance: int) -> str:
         while distance:
-            x = inside(x, lambda i, d=distance: i ^ d)
+            x = self._within(x, distance)
             distance //= 2
         return x
 
-    def place(i: Offset) -> str:
-        return f.address("%x", f.mul(i, width), dtype.itemsize)
-
-    def each(change: Callable[[str], str]) -> None:
-        with f.loop(0, "%m", 1) as loop:
-            at = place(loop.index)
-            v.store(change(v.load(at, dtype)), at, dtype)
-
-    def pairs(distance: str, reverse: bool) -> None:
-        """Vectors exchanged with those at a distance, a power of two, whose lanes are reversed if `reverse`."""
-        below = f.op(f"sub i64 {distance}, 1")
-        within = f.op(f"or i64 {below}, {distance}")
-        behind = f.op(f"and i64 %m, {within}")  # whole pairs of runs
-        rest = Lanes(f, 1).intrinsic("smax", INT64, f.op(f"sub i64 {behind}, {distance}"), "0")
-        count = f.add(f.op(f"lshr i64 {f.op(f'sub i64 %m, {behind}')}, 1"), rest)
-        with f.loop(0, count, 1) as loop:
-            inner = f.op(f"and i64 {loop.index}, {below}")
-            run = f.op(f"shl i64 {f.op(f'sub i64 {loop.index}, {inner}')}, 1")
-            a = place(f.add(run, f.op(f"sub i64 {below}, {inner}") if reverse else inner))
-            b = place(f.add(f.add(run, inner), distance))
-            x, y = v.load(a, dtype), v.load(b, dtype)
-            backwards = [*range(width - 1, -1, -1)]
-            x, y = exchange(x, v.shuffle(y, "poison", backwards, dtype) if reverse else y)
-            v.store(x, a, dtype)
-            v.store(v.shuffle(y, "poison", backwards, dtype) if reverse else y, b, dtype)
-
-    def sorted_lanes(x: str) -> str:
+    def _sorted(self, x: str) -> str:
         size = 2
-        while size <= width:
-            x = halved(inside(x, lambda i, s=size: i ^ (s - 1)), size // 4)
+        while size <= self.width:
+            x = self._halved(self._within(x, size - 1), size // 4)
             size *= 2
         return x
 
-    each(sorted_lanes)
-    with f.repeat([("i64", "1")]) as run:
-        size = run.values[0]
-        f.go_on(run, f.op(f"icmp slt i64 {size}, %m"))
-        pairs(size, True)
-        with f.repeat([("i64", f.op(f"lshr i64 {size}, 1"))]) as half:
-            distance = half.values[0]
-            f.go_on(half, f.op(f"icmp ne i64 {distance}, 0"))
-            pairs(distance, False)
-            half.next = [f.op(f"lshr i64 {distance}, 1")]
-        each(lambda x: halved(x, width // 2))
-        run.next = [f.op(f"shl i64 {size}, 1")]
-    f.do("ret void")
-    return f
+    def _each(self, change: Callable[[str], str]) -> None:
+        with self.f.loop(0, "%m", 1) as loop:
+            at = self._at(loop.index)
+            self.v.store(change(self.v.load(at, self.dtype)), at, self.dtype)
+
+    def _pairs(self, distance: str, reverse: bool) -> None:
+        """Vectors exchanged with those at a distance, a power of two; if `reverse`, runs of that length with the next ones in reverse."""
+        f, v, dtype = self.f, self.v, self.dtype
+        turned = [*range(self.width - 1, -1, -1)]
+        below = f.op(f"sub i64 {distance}, 1")
+        behind = f.op(f"and i64 %m, {f.op(f'or i64 {below}, {distance}')}")  # whole pairs of runs
+        rest = Lanes(f, 1).intrinsic("smax", INT64, f.op(f"sub i64 {behind}, {distance}"), "0")
+        count = f.add(f.op(f"lshr i64 {f.op(f'sub i64 %m, {behind}')}, 1"), rest)
+        with f.when(f.op(f"icmp sgt i64 {count}, 0")), f.loop(0, count, 1) as loop:
+            inner = f.op(f"and i64 {loop.index}, {below}")
+            run = f.op(f"shl i64 {f.op(f'sub i64 {loop.index}, {inner}')}, 1")
+            a = self._at(f.add(run, f.op(f"sub i64 {below}, {inner}") if reverse else inner))
+            b = self._at(f.add(f.add(run, inner), distance))
+            x, y = v.load(a, dtype), v.load(b, dtype)
+            x, y = self._exchanged(x, v.shuffle(y, "poison", turned, dtype) if reverse else y)
+            v.store(x, a, dtype)
+            v.store(v.shuffle(y, "poison", turned, dtype) if reverse else y, b, dtype)
 
 
 class _Sorting(Stage):
@@ -172,7 +209,7 @@ class _Sorting(Stage):
 
     def sort(self, f: Function, pointer: str, count: Offset) -> None:
         """Sort the words at a pointer; so many, and what fills up the last vector."""
-        inner = network(self.word, self.width)
+        inner = Network(self.word, self.width).sort
         f.take(inner)
         m = self.vectors(count) if isinstance(count, int) else self._vectors(f, count)
         f.call("void", inner.name, ("ptr", pointer), ("i64", str(m)), declare=False)
@@ -287,18 +324,12 @@ class Order(_Sorting):
         """Sort `count` positions, those in the list `order` or the first ones; they go to the result, or into the first list."""
         for i, (key, low) in enumerate(self.words):
             row = rows[self.keys.index(key)]
-            last = i == len(self.words) - 1
+            is_result = result is not None and i == len(self.words) - 1
             target = f.address("%scratch", self.lists[(len(self.words) + self.scans - i) % 2], 1)
             self._pack(f, row, key.aval.dtype, low, order, i == 0, count)
             self.sort(f, "%scratch", count)
-            number = self.k if last and result is not None else count
-            self._unpack(
-                f,
-                order if i else None,
-                number,
-                result if last and result is not None else target,
-                last and result is not None,
-            )
+            to, number = (str(result), self.k) if is_result else (target, count)
+            self._unpack(f, order if i else None, number, to, is_result)
             order = target
 
     def _packed(self, v: Lanes, x: str, position: str, dtype: np.dtype, low: bool) -> str:
