@@ -6,7 +6,17 @@ Each module gives `lower(eqn, vector_bytes)`, or a table of them: the stages of 
 from __future__ import annotations
 
 from fnets import config
-from fnets.backends.llvm.kernels import contraction, convolution, draws, gathers, loops, movement, scans, windows
+from fnets.backends.llvm.kernels import (
+    contraction,
+    convolution,
+    draws,
+    gathers,
+    linalg,
+    loops,
+    movement,
+    scans,
+    windows,
+)
 from fnets.backends.llvm.kernels.stage import Stage
 from fnets.backends.llvm.schedule.regions import Lowering
 from fnets.core.ir import Eqn
@@ -23,6 +33,7 @@ LOWER: dict[str, Lowering] = {
     **gathers.LOWER,
     **scans.LOWER,
     **draws.LOWER,
+    **linalg.LOWER,
     **dict.fromkeys(["conv_last", "conv_input_grad_last", "conv_weight_grad_last"], _convolution),
     "scan": lambda e, vector_bytes: loops.lower_scan(e, vector_bytes, lower),
     "while": lambda e, vector_bytes: loops.lower_while(e, vector_bytes, lower),

@@ -79,7 +79,7 @@ class Region:
         for e in self.eqns:
             eqns.append(e)
             eqns += [r for r in reshapes if made.get(r.invars[0]) is e]  # type: ignore[call-overload]
-        return Jaxpr((), (), self.inputs, eqns, ())
+        return Jaxpr((), (), self.inputs, eqns, self.outputs)
 
     @property
     def nanoseconds(self) -> float:
