@@ -228,9 +228,7 @@ def _swap(x: _Rows, k: Offset, p: str, moves: str, first: Offset, rows: int) -> 
         x.store(k, c, loop.results[0])
 
 
-def _substitute(
-    t: _Rows, x: _Rows, n: int, lower: bool, unit_diagonal: bool, wrong: Callable[[str], None] | None
-) -> None:
+def _substitute(t: _Rows, x: _Rows, n: int, lower: bool, unit_diagonal: bool, wrong: Callable[[str], None]) -> None:
     """inv(t) x in the place of x, for a triangle t."""
     f, dtype = x.f, x.dtype
     with _each(f, 0, x.vectors) as c, _each(f, 0, n) as i:
@@ -238,8 +236,7 @@ def _substitute(
         row = x.load(k, c)
         if not unit_diagonal:
             pivot = t.get(k, k)
-            if wrong is not None:
-                wrong(t.cell.compare("oeq", pivot, t.cell.const(0, dtype), dtype))
+            wrong(t.cell.compare("oeq", pivot, t.cell.const(0, dtype), dtype))
             row = x.wide.binary("fdiv", row, x.spread(pivot), dtype)
             x.store(k, c, row)
         row = x.negated(row)
