@@ -66,7 +66,10 @@ _FLOPS: dict[str, Callable[[Eqn], int]] = {
     "qr": _cubic(4 / 3),
     "svd": _cubic(14),
     "eigh": _cubic(9),
-    "solve": _cubic(2 / 3),
+    "solve": lambda e: int((2 / 3 * _size(e.invars[0]) + 2 * _size(e.outvars[0])) * e.invars[0].aval.shape[-1]),
+    "inv": _cubic(2),
+    "det": _cubic(2 / 3),
+    "slogdet": _cubic(2 / 3),
     "triangular_solve": lambda e: _size(e.outvars[0]) * e.invars[0].aval.shape[-1],
 }
 _TRANSCENDENTAL = {
@@ -155,7 +158,26 @@ def equation_costs(jaxpr: Jaxpr, trips: int = 1, known: bool = True, depth: int 
 
 # what NumPy takes, roughly: nanoseconds of a call and of a function such as exp, and what it does in a nanosecond
 _CALL, _SLOW = 500, 1.0
+_EACH_MATRIX = {
+    "cholesky",
+    "det",
+    "eigh",
+    "inv",
+    "lu",
+    "qr",
+    "slogdet",
+    "solve",
+    "svd",
+    "triangular_solve",
+}  # is a call
 _FLOPS_PER_NS, _BYTES_PER_NS = 20, 30
+
+
+def _calls(e: Eqn) -> int:
+    """How many calls NumPy makes for an equation."""
+    if e.prim.name not in _EACH_MATRIX:
+        return 1
+    return max([math.prod(v.aval.shape[:-2]) for v in e.invars])
 
 
 def takes_longer(jaxpr: Jaxpr, nanoseconds: float) -> bool:
@@ -170,7 +192,7 @@ def takes_longer(jaxpr: Jaxpr, nanoseconds: float) -> bool:
             return True
         if next(sub_jaxprs(c.eqn.params), None) is None:
             work = max(c.flops / _FLOPS_PER_NS + c.transcendentals * _SLOW, c.bytes / _BYTES_PER_NS)
-            total += work + c.trips * _CALL
+            total += work + c.trips * _CALL * _calls(c.eqn)
         if total > nanoseconds:
             return True
     return False

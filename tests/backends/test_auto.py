@@ -56,6 +56,13 @@ def test_long_programs_are_native_and_short_ones_are_not():
         np.testing.assert_allclose(f(LONG), np.sin(LONG) * LONG + 1, rtol=1e-14)
 
 
+def test_many_small_matrices_are_native_and_one_is_not():
+    pytest.importorskip("llvmlite")
+    with config.using(backend="auto"):
+        f = fnets.jit(fnp.linalg.inv)
+        assert is_native(f, np.stack([np.eye(4)] * 200)) and not is_native(f, np.eye(4))
+
+
 SHORT_PROGRAM = """
 import sys, numpy as np, fnets, fnets.numpy as fnp
 f = fnets.jit(fnets.grad(lambda x: fnp.sum(fnp.sin(x) * x + 1)))

@@ -93,3 +93,13 @@ def test_rows_in_any_direction_run_natively(f, axes):
     report = check(lambda x: f(x, axis=axes), x)
     assert report.numpy == []
     check(fnets.grad(lambda x: fnp.sum(fnp.sin(f(x[1:], axis=axes)))), x)
+
+
+def test_a_product_with_a_number_is_a_multiplication():
+    def f(x, y):
+        return 3.0 * (x @ y)
+
+    x, y = rng.standard_normal((2, 9))
+    names = primitives(fnets.grad(f), x, y)
+    assert "dot_general" not in names and "mul" in names
+    check(fnets.grad(f), x, y)

@@ -120,6 +120,7 @@ class _Control(Stage):
             self.errors = Var(ShapedArray((1,), np.int64))
             self.stored.append(self.errors)
             self.accumulated = frozenset([self.errors])
+        self.retried = any([s.retried for b in bodies for s in b.stages])
         self.interruptible = any([s.interruptible for b in bodies for s in b.stages])
         self.places = [rounded(v.aval.nbytes) for v in carry]
         self.scratch = 2 * sum(self.places) + sum([b.memory for b in bodies]) + rounded(1)

@@ -31,6 +31,7 @@ class Stage:
     accumulated: results that are sums over the extent.
     roots: for variables of `loaded` that are reshapes, the variables whose memory they are; the driver sets it.
     errors: an accumulated int64[1], or None: if it is not 0 after the run, the results are worthless and NumPy must run the equations, for its error.
+    retried: True if NumPy may find none, by other rounding: its results count then, so that the operands must be whole until the end.
     interruptible: True if it looks for signals, and leaves the error of their handler to be found: its results are worthless then.
     scratch: bytes of memory that a running part needs for itself, at `%scratch`, aligned to 64.
     """
@@ -44,6 +45,7 @@ class Stage:
     aligned: frozenset[Var] = frozenset()
     accumulated: frozenset[Var] = frozenset()
     errors: Var | None = None
+    retried: bool = False
     interruptible: bool = False
     scratch: int = 0
     roots: Mapping[Var, Var] = {}

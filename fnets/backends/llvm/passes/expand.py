@@ -1,7 +1,7 @@
 """Compound primitives in terms of those that kernels are made of. May import core, grouping, random_kernels, text.
 
 softmax, log_softmax and logsumexp become elementwise work and reductions, basic indices slices and reshapes, and reductions
-over trailing and other axes two reductions. What sorts along another axis than the last sorts what is transposed. A sum of pieces that are padded with zeros to lie side by side becomes their concatenation; one element put into each row of zeros, a comparison
+over trailing and other axes two reductions, products with a number multiplications. What sorts along another axis than the last sorts what is transposed. A sum of pieces that are padded with zeros to lie side by side becomes their concatenation; one element put into each row of zeros, a comparison
 of the columns' numbers.
 """
 
@@ -172,6 +172,15 @@ def _random_order(e: Eqn) -> list[Eqn] | None:
     return w.ending_in(order)
 
 
+def _scaled(e: Eqn) -> list[Eqn] | None:
+    """A product with a number."""
+    avals = [v.aval for v in e.invars]
+    if () not in [a.shape for a in avals] or any([a.weak_type or a.dtype != avals[0].dtype for a in avals]):
+        return None
+    w = _Writer(e)
+    return w.ending_in(w("mul", *e.invars))
+
+
 _ROWS = {"softmax": _softmax, "log_softmax": _log_softmax, "logsumexp": _logsumexp}
 _EXPANSIONS = {
     **dict.fromkeys(_ROWS, _row_functions),
@@ -180,6 +189,7 @@ _EXPANSIONS = {
     "random_order": _random_order,
     "getitem": _getitem,
     "place": _place,
+    "dot_general": _scaled,
 }
 
 

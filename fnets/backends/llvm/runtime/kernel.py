@@ -57,12 +57,16 @@ class Retry:
     """Takes over from an entry: with contiguous arrays, or, if it gets no results, for the error that the kernels found: in NumPy, but for
     accesses outside of what they may touch.
 
-    It is the entry's `self`, so what it holds lives as long as the entry. `explain` gives the program of the call.
+    It is the entry's `self`, so what it holds lives as long as the entry. `explain` gives the program of the call. Where NumPy finds no error and the
+    operands are `whole`, its results count: a matrix may be singular by one rounding, and not by another.
     """
 
-    def __init__(self, loaded: Loaded, address: int, inputs: list[ShapedArray], explain: Callable[[], Jaxpr]):
+    def __init__(
+        self, loaded: Loaded, address: int, inputs: list[ShapedArray], explain: Callable[[], Jaxpr], whole: bool
+    ):
         self._loaded = loaded
         self._inputs = inputs
+        self._whole = whole
         self._explain = explain
         definition = _MethodDef(b"kernel", address, _FASTCALL, None)
         # the function reads it when it dies, and a garbage collection may drop what is around a function before that: it stays
@@ -73,7 +77,11 @@ class Retry:
         inputs = [_as_expected(x, a) for x, a in zip(args, self._inputs)]
         if len(args) == len(self._inputs):
             pool.raise_violation()
-            eval_jaxpr(self._explain(), inputs)
+            program = self._explain()
+            results = eval_jaxpr(program, inputs)
+            if self._whole:
+                out = [np.array(x, v.aval.dtype) for x, v in zip(results, program.outvars)]
+                return tuple(out) if len(out) > 1 else out[0]
             raise IndexingError(
                 "[jit] expected indices within bounds, got some beyond. Run it with backend='numpy' to see where."
             )
@@ -142,6 +150,8 @@ def replaceable(region: Call) -> tuple[tuple[int, ...], ...]:
     """For each result of a region, the positions of operands whose memory it may take: those that no other stage reads.
 
     A value without axes may be a NumPy scalar, whose memory is nobody's to write."""
+    if any([s.retried for s in region.stages]):
+        return ((),) * len(region.outputs)
     position = {v: i for i, v in enumerate(region.inputs)}
     readers = Counter([v for s in region.stages for v in s.sources if v in position])
     may_take = {
@@ -230,7 +240,8 @@ def link(eqns: Sequence[Eqn], loaded: Loaded, explain: Callable[[int], Jaxpr]) -
         if e.prim is native_p:
             address = loaded.address(e.params["entry"])
             program = functools.partial(explain, next(count))
-            kernel = Retry(loaded, address, [v.aval for v in e.invars], program).entry
+            whole = not any(e.params["replaceable"])
+            kernel = Retry(loaded, address, [v.aval for v in e.invars], program, whole).entry
             e = e.replace(params=e.params | {"kernel": kernel, "results": tuple([v.aval for v in e.outvars])})
         out.append(e)
     return out

@@ -102,7 +102,7 @@ class Region:
         for e in self.eqns:
             eqns.append(e)
             eqns += [q for q in views if self.reads.source(q.outvars[0]) in e.outvars]
-        return Jaxpr((), (), self.inputs, eqns, ())
+        return Jaxpr((), (), self.inputs, eqns, self.outputs)
 
     @property
     def nanoseconds(self) -> float:
