@@ -23,7 +23,7 @@ from tests.backends.test_random_programs import arguments, programs, run
 
 pytest.importorskip("llvmlite")
 
-from fnets.backends.llvm.code.text import INT64, SINGLE, Function, Lanes
+from fnets.backends.llvm.code.text import INT32, INT64, SINGLE, Function, Lanes
 from fnets.backends.llvm.kernels import gathers, loops
 from fnets.backends.llvm.kernels.contraction import Pack
 from fnets.backends.llvm.kernels.stage import Stage
@@ -151,6 +151,31 @@ def on_the_stack(k: int) -> Body:
     return body
 
 
+def gathered(*picks: int) -> Body:
+    def body(f: Function, a: str, b: str, out: str) -> None:
+        v = Lanes(f, len(picks))
+        x = v.gather(b, f"<{', '.join([f'i32 {k}' for k in picks])}>", INT32, SINGLE)
+        v.store(x, f.allocate(64), SINGLE)
+
+    return body
+
+
+def called(k: int) -> Body:
+    """A call of a helper, which calls itself for half as much, and stores element k."""
+
+    def body(f: Function, a: str, b: str, out: str) -> None:
+        inner = Function("inner", ["ptr %x", "i64 %n"])
+        half = inner.op("lshr i64 %n, 1")
+        with inner.when(inner.op(f"icmp sgt i64 {half}, 0")):
+            inner.call("void", "inner", ("ptr", "%x"), ("i64", half), declare=False)
+        Lanes(inner, 1).store("1.0", inner.address("%x", k, 4), SINGLE)
+        inner.do("ret void")
+        f.take(inner)
+        f.call("void", "inner", ("ptr", f.address(out, "%low", 4)), ("i64", str(PART)), declare=False)
+
+    return body
+
+
 RIGHT: dict[str, Body] = {
     "first element": loads(all_of(1), 0),
     "last element": loads(all_of(1), N - 1),
@@ -169,6 +194,8 @@ RIGHT: dict[str, Body] = {
     "memcpy of the library": copied(PART, N - PART, True),
     "scratch": stores(all_of(4), 12, "%scratch"),
     "stack": on_the_stack(4),
+    "gather": gathered(N - 1, 0, 5, N - 1),
+    "helper": called(PART - 1),
 }
 WRONG: dict[str, tuple[Body, str]] = {  # with what the message says
     "load one beyond": (loads(all_of(1), N), r"bytes 0 to 96 of operand 1 \(float32\[24\]\) of Written.*, got bytes 96 to 100 in .*load"),
@@ -193,6 +220,8 @@ WRONG: dict[str, tuple[Body, str]] = {  # with what the message says
     "memcpy from beyond": (copied(PART, N - PART + 1), "operand 1 .* got bytes 68 to 100 in .*memcpy"),
     "memcpy into the next part": (copied(PART + 1, 0, True), "result 0 .* got bytes 0 to 36 in .*memcpy"),
     "scratch": (stores(all_of(4), 13, "%scratch"), "bytes 0 to 64 of scratch .* got bytes 52 to 68"),
+    "gather": (gathered(N - 1, 0, N, 5), "operand 1 .* got bytes 96 to 100 in .*gather"),
+    "helper": (called(PART), "bytes 0 to 32 of result 0 .* got bytes 32 to 36 in .store"),
     "stack": (on_the_stack(5), "bytes 0 to 32 of memory on the stack.* got bytes 20 to 36"),
 }  # fmt: skip
 
@@ -356,6 +385,19 @@ def mixed(x):
     return z, w, fnp.cumsum(y, 1), fnp.argmax(y, 0), lax.reduce_window(y, -np.inf, lax.max, (2, 3), (1, 2), "VALID")
 
 
+def ordered(x):
+    """Sorting, selecting, searching."""
+    keys = fnp.round(x[:, :50])
+    best = [lax.top_k(a, 2) for a in (x, x.astype(np.float64))]
+    return fnp.sort(x, 0), lax.sort((keys, x[:, 50:100]), num_keys=2), best, fnp.searchsorted(fnp.sort(x[0]), x)
+
+
+def solved(a, b):
+    """Small linear algebra, one by one and in groups."""
+    spd = a @ a.swapaxes(1, 2) + 9 * fnp.eye(a.shape[-1], dtype=a.dtype)
+    return fnp.linalg.solve(a, b), fnp.linalg.cholesky(spd), fnp.linalg.inv(spd[0]), fnp.linalg.slogdet(spd)
+
+
 P = {"c": normal(16, 5, 3, 3), "w": normal(1024, 30), "b": normal(30)}
 CELL = {"x": normal(9, 44), "h": normal(11, 44), "b": normal(44)}
 BLOCK = {"e": normal(23, 32), "qkv": normal(32, 96), "o": normal(32, 32), "up": normal(32, 50), "down": normal(50, 32)}
@@ -365,6 +407,8 @@ WHOLE: dict[str, tuple] = {
     "lstm": (updated(lstm), CELL, normal(6, 7, 9)),
     "transformer": (updated(transformer), BLOCK, TOKENS),
     "mixed": (mixed, normal(9, 21)),
+    "ordered": (ordered, normal(7, 300)),
+    "solved": (solved, normal(37, 5, 5), normal(37, 5, 3)),
     "drawn": (lambda key: fnets.random.normal(key, (77, 5)), fnets.random.key(1)),
 }
 

@@ -5,15 +5,16 @@ with the pointer: `getelementptr` keeps it, and where a phi or a select chooses 
 access a call compares; it gives the pointer back, or, if the access would leave its space, notes that and gives memory that nobody
 needs. So what is wrong touches nothing, what is right computes the same, and nothing depends on what happens to lie behind an array.
 
-A line with a pointer that is not understood is an error: nothing goes unchecked. A call of another checked function is an access to all that
-this may touch. Only the operands of tasks, which go through a table in memory, are the driver's.
+A line with a pointer that is not understood is an error: nothing goes unchecked. A call of another stage is an access to all that this may touch;
+a helper that functions share takes the descriptors of its pointers as further operands. Only the operands of tasks, which go through a table in memory, are the driver's.
 """
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from fnets.backends.llvm.code.text import Function
@@ -34,6 +35,9 @@ _MASKED = re.compile(
 _BYTES = re.compile(
     rf"  .*@(?:llvm\.)?mem(?:set|cpy)[\w.]*\(ptr {_POINTER}, (?:ptr {_POINTER}|i\d+ \d+), i64 {_VALUE}(?:, i1 false)?\)"
 )
+_GATHER = re.compile(
+    rf"  .*@llvm\.masked\.gather\.v(\d+)[if](\d+)\.v\d+p0\(<\d+ x ptr> {_POINTER}, i32 \d+, <\d+ x i1> splat \(i1 true\), .*\)"
+)
 _CALL = re.compile(r"  .*call \w+ @(\w+)\((.*)\)")
 _HARMLESS = re.compile(r"  (%[\w.]+ = icmp \w+ ptr .*|.*@llvm\.prefetch.*|call void @fnets_parfor\(.*)")
 
@@ -50,14 +54,31 @@ class Space(NamedTuple):
 
 def checked(f: Function, spaces: Sequence[Space]) -> Function:
     """The function, rewritten; `spaces` are those of its pointers among the parameters, in order."""
-    _Rewriting(f).run(spaces)
+    for helper in [h if h.spaces else _described(h, f.helpers) for h in f.helpers.values()]:
+        f.take(helper)
+    _Rewriting(f, f.helpers).run(spaces)
     f.spaces = spaces
     return f
 
 
+def _described(helper: Function, others: Mapping[str, Function]) -> Function:
+    """A helper that takes the descriptors of its pointers, too, rewritten, and which calls others; the plain one stays as it is."""
+    pointers = re.findall(rf"ptr {_POINTER}", helper.header)
+    if not pointers:
+        return helper
+    f = copy.copy(helper)
+    f.allocations, f.lines = [*helper.allocations], [*helper.lines]
+    f.declarations, f.globals, f.helpers = {*helper.declarations}, {**helper.globals}, {}
+    f.header = helper.header.replace(") #0", f"{''.join([f', ptr {p}.space' for p in pointers])}) #0")
+    rewriting = _Rewriting(f, others)
+    rewriting.space = {p: f"{p}.space" for p in pointers}
+    rewriting.run([])
+    return f
+
+
 class _Rewriting:
-    def __init__(self, f: Function):
-        self.f = f
+    def __init__(self, f: Function, helpers: Mapping[str, Function]):
+        self.f, self.helpers = f, helpers
         self.before: list[str] = []  # makes the descriptors
         self.out: list[str] = []
         self.space: dict[str, str] = {}  # of each pointer, its descriptor
@@ -156,20 +177,38 @@ class _Rewriting:
             if m[2]:
                 n = self.check(m[2], f"i64 {n}", False, line, CHECK_BYTES)
             self.out.append(line[: m.start(3)] + n + line[m.end(3) :])
+        elif m := _GATHER.fullmatch(line):
+            self.gather(line, m)
         elif (m := _CALL.fullmatch(line)) and m[1] in SHARED:
             self.out.append(
                 f"{line[: m.start(2)]}ptr {self.check(m[2].removeprefix('ptr '), SHARED[m[1]], True, line)})"
             )
-        elif (m := _CALL.fullmatch(line)) and (called := self.f.helpers.get(m[1])) is not None and called.spaces:
+        elif (m := _CALL.fullmatch(line)) and (called := self.helpers.get(m[1])) is not None and called.spaces:
             operands = m[2].split(", ")
             for k, s in enumerate(called.spaces):
                 pointer = operands[k].removeprefix("ptr ")
                 if s.nbytes:
                     operands[k] = f"ptr {self.check(pointer, s.nbytes, s.writes, line)}"
             self.out.append(f"{line[: m.start(2)]}{', '.join(operands)})")
+        elif (m := _CALL.fullmatch(line)) and m[1] in self.helpers:
+            spaces = [f", ptr {self.space[pointer]}" for pointer in re.findall(rf"ptr {_POINTER}", m[2])]
+            self.out.append(f"{line.removesuffix(')')}{''.join(spaces)})")
         else:
             return False
         return True
+
+    def gather(self, line: str, m: re.Match) -> None:
+        """Check each lane of a gather."""
+        t, all_of = f"<{m[1]} x ptr>", m[3]
+        pointers = all_of
+        for k in range(int(m[1])):
+            lane, following = self.new(), self.new()
+            self.space[lane] = self.space[all_of]
+            self.out.append(f"  {lane} = extractelement {t} {all_of}, i32 {k}")
+            place = self.check(lane, int(m[2]) // 8, False, line)
+            self.out.append(f"  {following} = insertelement {t} {pointers}, ptr {place}, i32 {k}")
+            pointers = following
+        self.out.append(line[: m.start(3)] + pointers + line[m.end(3) :])
 
 
 def _unknown(what: str) -> ValueError:
