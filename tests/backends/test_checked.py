@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +18,7 @@ from fnets.core.ir import Var
 from fnets.errors import IndexingError, KernelBoundsError
 from tests.backends import stage_runner
 from tests.backends.stage_runner import intact, prepare
+from tests.backends.test_llvm import no_silent_fallback  # noqa: F401
 from tests.backends.test_random_programs import arguments, programs, run
 
 pytest.importorskip("llvmlite")
@@ -38,14 +38,6 @@ PHASES = (hypothesis.Phase.explicit, hypothesis.Phase.generate)  # every example
 
 def normal(*shape: int) -> np.ndarray:
     return rng.standard_normal(shape).astype(np.float32)
-
-
-@pytest.fixture(autouse=True)
-def no_silent_fallback(monkeypatch):
-    monkeypatch.setenv("FNETS_CACHE", "0")
-    with warnings.catch_warnings():
-        warnings.filterwarnings("error", message=r"\[llvm\]")
-        yield
 
 
 # ------------------------------------------------------------------ single accesses

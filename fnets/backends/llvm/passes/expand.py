@@ -1,8 +1,9 @@
 """Compound primitives in terms of those that kernels are made of. May import core, grouping, random_kernels, text.
 
-softmax, log_softmax and logsumexp become elementwise work and reductions, basic indices slices and reshapes, and reductions
-over trailing and other axes two reductions, products with a number multiplications. What sorts along another axis than the last sorts what is transposed. A sum of pieces that are padded with zeros to lie side by side becomes their concatenation; one element put into each row of zeros, a comparison
-of the columns' numbers.
+softmax, log_softmax and logsumexp become elementwise work and reductions, basic indices slices and reshapes, reductions over trailing and other
+axes two reductions, products with a number multiplications. What sorts along another axis than the last sorts what is transposed, and
+permutations are the orders of random bits. A sum of pieces that are padded with zeros to lie side by side becomes their concatenation; one
+element put into each row of zeros, a comparison of the columns' numbers.
 """
 
 from __future__ import annotations
